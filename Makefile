@@ -1,0 +1,46 @@
+# The only entry point a user needs: `make` alone prints every target.
+PYTHON ?= python3
+ARGS ?=
+HOST ?=
+VENVS := .venv
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
+.PHONY: help serve train-export loadtest loadtest-ui test clean
+.DEFAULT_GOAL := help
+
+help: ## print every target with one line each
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options go in ARGS, for example: make serve ARGS='--port 9000'; ARGS=--help lists them."
+
+serve: $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model
+	$(VENVS)/serve/bin/python -m serving $(ARGS)
+
+train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/
+	$(VENVS)/dev/bin/python -m training $(ARGS)
+
+loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it, or HOST=http://…
+	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) $(ARGS)
+
+loadtest-ui: $(VENVS)/loadtest/.ready ## open Locust's own page; a service must run (HOST=http://127.0.0.1:8000)
+	$(VENVS)/loadtest/bin/locust -f loadtest/locustfile.py --host $(or $(HOST),http://127.0.0.1:8000) $(ARGS)
+
+test: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## ruff, mypy and the whole suite; the serving tests once more without torch
+	$(VENVS)/dev/bin/ruff check .
+	$(VENVS)/dev/bin/ruff format --check .
+	$(VENVS)/dev/bin/mypy
+	$(VENVS)/dev/bin/hadolint Dockerfile
+	! $(VENVS)/test-serving/bin/python -c "import torch" 2>/dev/null
+	$(VENVS)/test-serving/bin/python -m pytest tests/serving tests/e2e -p no:cacheprovider
+	$(VENVS)/dev/bin/python -m pytest $(ARGS)
+
+clean: ## remove the environments and everything that can be made again, but not data/ or models/
+	rm -rf $(VENVS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# Each environment is one extra of pyproject.toml, installed again when that or the pinned versions change.
+$(VENVS)/%/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "fewlabel needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "installing the extra '$*' into $(@D)"
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) '.[$*]'
+	@touch $@

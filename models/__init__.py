@@ -1,0 +1,1 @@
+"""Bundles: what training writes and serving reads."""

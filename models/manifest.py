@@ -1,0 +1,121 @@
+"""The manifest of a bundle: what `models/<name>/` holds and how it was made.
+
+The one module that training and serving share; standard library only.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+INDEX = "index.npz"
+
+
+class BundleError(ValueError):
+    """A bundle is missing, incomplete, altered or not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of the graph; a `str` in `shape` names a dynamic dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured share of `n` cases with its 95 % confidence interval, all in [0, 1]."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that is known about one bundle."""
+
+    name: str
+    created: str
+    """UTC, ISO 8601."""
+    git_commit: str | None
+    protocol: str
+    """How the metrics were measured, in one sentence."""
+    files: dict[str, str]
+    """File name → SHA-256, hexadecimal."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    class_names: tuple[str, ...]
+    metrics: dict[str, Metric]
+    training: dict[str, Any]
+    """The settings of every stage."""
+    packages: dict[str, str]
+    """Distribution → version at training time."""
+
+    @property
+    def version(self) -> str:
+        """The first 12 hexadecimal digits of the model's SHA-256."""
+        return self.files[MODEL][:12]
+
+    @property
+    def model(self) -> str:
+        """`name@version`, as every answer carries it."""
+        return f"{self.name}@{self.version}"
+
+    def save(self, folder: Path) -> None:
+        """Writes `folder`/manifest.json, all or nothing."""
+        partial = folder / f"{MANIFEST}.partial"
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder / MANIFEST)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads `folder`/manifest.json and checks the hash of each file it lists; raises BundleError."""
+        path = folder / MANIFEST
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            manifest = cls(**{**fields, **_typed(fields)})
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read ({error.strerror}); `make train-export` writes one") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BundleError(f"{path}: not a manifest ({error})") from error
+        for name in (MODEL, INDEX):
+            if name not in manifest.files:
+                raise BundleError(f"{path}: lists no {name}")
+        for name, expected in manifest.files.items():
+            verify(folder / name, expected)
+        return manifest
+
+
+def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+    def specs(key: str) -> tuple[TensorSpec, ...]:
+        return tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in fields[key])
+
+    return {
+        "inputs": specs("inputs"),
+        "outputs": specs("outputs"),
+        "class_names": tuple(fields["class_names"]),
+        "metrics": {name: Metric(**metric) for name, metric in fields["metrics"].items()},
+    }
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(path: Path, expected: str) -> None:
+    """Raises BundleError unless `path` has the SHA-256 `expected`."""
+    try:
+        actual = sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    if actual != expected:
+        raise BundleError(f"{path}: its SHA-256 is {actual[:12]}…, the manifest says {expected[:12]}…")

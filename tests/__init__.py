@@ -1,0 +1,1 @@
+"""The suite: serving/ and e2e/ run without torch too."""

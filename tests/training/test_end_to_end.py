@@ -1,0 +1,70 @@
+"""Images in, service out: the command line trains, exports, and what it wrote is served."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2 as httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import BUNDLE, ROOT
+from tests.servers import running_service
+from tests.serving.uploads import encoded
+from training.data import load_mnist
+from training.evaluate import accuracy
+from training.export import run_onnx
+
+Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+REPORT = {"views.png", "curves.png", "confusion.png", "embeddings.png"}
+
+
+def train(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "training", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+
+
+def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -> None:
+    small = ["--images", "8000", "--pretrain.epochs", "1", "--selftrain.epochs", "1", "--index-size", "500"]
+    result = train("--output", str(tmp_path), "--name", "small", *small)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert summary["labels"] == 200
+    assert summary["test_accuracy"]["n"] == 10_000
+    assert summary["test_accuracy"]["value"] > 0.85
+    assert summary["parity"] <= 1e-4
+    assert {path.name for path in (tmp_path / "report").iterdir()} == REPORT
+    for stage in ("pretrain", "finetune", "selftrain"):
+        assert f"{stage:<10}: 100%" in result.stderr
+    with running_service("--model-dir", str(tmp_path)) as service:
+        answers = [httpx.post(f"{service.url}/predict", content=encoded(image)).json() for image in digits[0][:200]]
+    assert {answer["model"] for answer in answers} == {summary["model"]}
+    right = [answer["digit"] == label for answer, label in zip(answers, digits[1], strict=False)]
+    assert np.mean(right) > 0.8
+
+
+def test_mistakes_are_one_clear_message() -> None:
+    result = train("--images", "100", "--labels", "200")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "error: 200 labels cannot be kept of 100 images"
+    assert result.stdout == ""
+
+
+def test_the_committed_bundle_has_the_accuracy_that_its_manifest_claims() -> None:
+    """All 10,000 test images."""
+    _, test = load_mnist(ROOT / "data")
+    manifest = json.loads((BUNDLE / "manifest.json").read_text())
+    answers = run_onnx(BUNDLE / "model.onnx", test.images.numpy())
+    measured = accuracy(answers.predicted, test.labels.numpy())
+    assert measured.n == 10_000
+    assert measured.value >= 0.97
+    assert measured.value == pytest.approx(manifest["metrics"]["test_accuracy"]["value"], abs=3e-4)
+    assert {path.name for path in (BUNDLE / "report").iterdir()} == REPORT
+
+
+def test_the_committed_sample_is_the_test_sets_own(digits: Digits) -> None:
+    _, test = load_mnist(ROOT / "data")
+    np.testing.assert_array_equal(digits[0], test.images[:1000, 0].numpy())
+    np.testing.assert_array_equal(digits[1], test.labels[:1000].numpy())

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from training.evaluate import accuracy, confusion_matrix, wilson_interval
+
+
+def test_wilson_interval_of_a_published_example() -> None:
+    """Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3: 81 of 263, and 0 of 20, and 1 of 29."""
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+
+
+def test_the_interval_of_certainty_stays_below_one() -> None:
+    assert wilson_interval(20, 20) == pytest.approx((0.8389, 1.0), abs=5e-5)
+
+
+def test_accuracy_counts() -> None:
+    metric = accuracy(np.array([1, 2, 3, 3]), np.array([1, 2, 3, 4]))
+    assert metric.value == 0.75
+    assert metric.n == 4
+    assert metric.low < 0.75 < metric.high
+
+
+def test_accuracy_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be scored"):
+        accuracy(np.array([], np.int64), np.array([], np.int64))
+
+
+def test_confusion_matrix_has_true_classes_in_rows() -> None:
+    matrix = confusion_matrix(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]), 3)
+    assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]

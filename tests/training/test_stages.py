@@ -1,0 +1,135 @@
+"""Each stage learns on a small real problem, twice the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training.__main__ import train
+from training.config import TrainingSettings
+from training.data import Dataset, forget_labels
+from training.finetune import FinetuneSettings, finetune
+from training.loop import Optimisation, seeded_generator
+from training.networks import Backbone, Classifier, ClassifierHead, ServedModel, count_parameters
+from training.pretrain import PretrainSettings, pretrain
+from training.selftrain import (
+    DistributionAlignment,
+    SelftrainSettings,
+    class_frequencies,
+    pseudo_labels,
+    selftrain,
+)
+
+CPU = torch.device("cpu")
+SMALL = TrainingSettings(
+    pretrain=PretrainSettings(epochs=3, batch_size=128),
+    finetune=FinetuneSettings(steps=40, batch_size=64),
+    selftrain=SelftrainSettings(epochs=2, batch_size=96, labelled_batch_size=32),
+)
+
+
+def weights(module: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([value.flatten().float() for value in module.state_dict().values()])
+
+
+def test_pretraining_lowers_the_loss_without_labels(sample: Dataset) -> None:
+    generator = seeded_generator(0, CPU)
+    history = pretrain(Backbone(), sample.images, SMALL.pretrain, generator)
+    assert len(history.loss) == 3 * (1000 // 128)
+    assert history.loss[0] < np.log(255) + 0.5
+    assert np.mean(history.loss[-5:]) < history.loss[0] - 0.5
+    assert history.learning_rate[-1] < max(history.learning_rate) / 100
+
+
+def test_the_whole_training_is_bitwise_repeatable(sample: Dataset) -> None:
+    few = forget_labels(sample, keep=100)
+    one, again = train(few, SMALL)[0], train(few, SMALL)[0]
+    assert torch.equal(weights(one), weights(again))
+    other = train(few, replace(SMALL, seed=1))[0]
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_finetuning_learns_the_labelled_images(sample: Dataset) -> None:
+    few = sample.subset(torch.arange(100))
+    settings = FinetuneSettings(steps=150, batch_size=64, learning_rate=3e-3)
+    classifier, history = finetune(Backbone(), few.images, few.labels, 10, settings, seeded_generator(0, CPU))
+    with torch.no_grad():
+        assert (classifier(few.images).argmax(1) == few.labels).float().mean() > 0.97
+    assert not classifier.training
+    assert history.loss[-1] < history.loss[0]
+
+
+def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
+    """900 unlabelled digits make a classifier of 100 labels better, judged on those 900."""
+    few = forget_labels(sample, keep=100)
+    labelled, unlabelled = few.labelled(), few.unlabelled()
+    generator = seeded_generator(0, CPU)
+    settings = FinetuneSettings(steps=200, batch_size=64, learning_rate=3e-3)
+    classifier, _ = finetune(Backbone(), labelled.images, labelled.labels, 10, settings, generator)
+    truth = sample.labels[100:]
+
+    def right(model: Classifier) -> float:
+        with torch.no_grad():
+            return float((model(unlabelled.images).argmax(1) == truth).float().mean())
+
+    before = right(classifier)
+    student, _ = selftrain(
+        classifier,
+        unlabelled.images,
+        labelled.images,
+        labelled.labels,
+        SelftrainSettings(epochs=20, batch_size=128, threshold=0.9, teacher_decay=0.95),
+        generator,
+    )
+    assert right(student) > before + 0.01
+
+
+def test_pseudo_labels_are_kept_where_the_teacher_is_sure() -> None:
+    teacher = torch.nn.Sequential(torch.nn.Flatten())
+    align = DistributionAlignment(torch.full((3,), 1 / 3), momentum=1.0)
+    labels, sure = pseudo_labels(teacher, torch.tensor([[9.0, 0, 0], [1, 1.1, 1]]), align, threshold=0.95)
+    assert labels.tolist() == [0, 1]
+    assert sure.tolist() == [1.0, 0.0]
+
+
+def test_distribution_alignment_evens_out_a_biased_teacher() -> None:
+    align = DistributionAlignment(torch.tensor([0.5, 0.5]), momentum=0.0)
+    aligned = align(torch.tensor([[0.8, 0.2], [0.6, 0.4]]))
+    torch.testing.assert_close(aligned.sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(aligned[0, 0], torch.tensor(0.8 / 0.7 / (0.8 / 0.7 + 0.2 / 0.3)))
+    assert aligned[1].argmax() == 1  # below the average of class 0
+
+
+def test_too_few_images_for_a_batch_are_refused(sample: Dataset) -> None:
+    generator = seeded_generator(0, CPU)
+    with pytest.raises(ValueError, match="fewer than one batch"):
+        pretrain(Backbone(), sample.images[:100], SMALL.pretrain, generator)
+    classifier = Classifier(Backbone(), ClassifierHead(64, 10))
+    with pytest.raises(ValueError, match="fewer than one batch"):
+        selftrain(classifier, sample.images[:50], sample.images, sample.labels, SMALL.selftrain, generator)
+    with pytest.raises(ValueError, match="at least one labelled"):
+        finetune(Backbone(), sample.images[:0], sample.labels[:0], 10, SMALL.finetune, generator)
+
+
+def test_a_diverging_loss_stops_the_run() -> None:
+    model = torch.nn.Linear(1, 1)
+    optimisation = Optimisation(model, learning_rate=1.0, weight_decay=0.0, steps=3)
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        optimisation.step(model(torch.tensor([float("nan")])).sum())
+
+
+def test_the_served_network_is_tiny_and_its_outputs_fit_together(sample: Dataset) -> None:
+    classifier = Classifier(Backbone(), ClassifierHead(64, 10))
+    assert count_parameters(classifier) <= 60_000
+    logits, probabilities, embedding = ServedModel(classifier).eval()(sample.images[:8])
+    torch.testing.assert_close(probabilities, logits.softmax(1))
+    torch.testing.assert_close(embedding.norm(dim=1), torch.ones(8))
+    blank = ServedModel(classifier).eval()(torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
+    assert all(bool(output.isfinite().all()) for output in blank)
+
+
+def test_class_frequencies_are_smoothed() -> None:
+    frequencies = class_frequencies(torch.tensor([0, 0, 1]), 3)
+    assert frequencies.sum().item() == pytest.approx(1)
+    assert frequencies[0] > frequencies[1] > frequencies[2] > 0

@@ -1,0 +1,93 @@
+"""Random views of digits: the whole batch at once, another transform for each image.
+
+Nothing is ever flipped: a mirrored 2 is no 2. A turned 6 is a 9, so rotations stay small too. Each view is
+one affine map plus one smooth (elastic) displacement, both applied by a single bilinear sampling.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How far a view may stray from its image; all but the elastic amount are drawn uniformly.
+
+    Gentle enough that a person still reads every view: with twice the elastic amount, fine-tuning falls from 97 to 96 %
+    on the development labels (training images 50,000 to 59,999) and pseudo-labels stop helping.
+    """
+
+    rotation_degrees: float = 10.0
+    """Largest rotation, degrees."""
+    scale: float = 0.12
+    """Largest relative change of size, each axis by itself."""
+    shear: float = 0.15
+    """Largest shear, as the tangent of its angle."""
+    translate_pixels: float = 1.5
+    """Largest shift along each axis, pixels."""
+    elastic_pixels: float = 0.8
+    """Standard deviation of the elastic displacement at its control points, pixels (Simard et al. 2003)."""
+    elastic_grid: int = 5
+    """Control points of the elastic displacement along each axis."""
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    return torch.empty(n, device=generator.device).uniform_(low, high, generator=generator)
+
+
+def affine_field(n: int, size: int, settings: ViewSettings, generator: torch.Generator) -> Tensor:
+    """Where each output pixel of `n` independent random affine maps looks in its input: (n, 2, size, size)
+    float32, x before y, in `grid_sample`'s units ([-1, 1] from edge to edge)."""
+    angle = torch.deg2rad(_uniform(n, -settings.rotation_degrees, settings.rotation_degrees, generator))
+    shear = _uniform(n, -settings.shear, settings.shear, generator)
+    scale_x = _uniform(n, 1 - settings.scale, 1 + settings.scale, generator)
+    scale_y = _uniform(n, 1 - settings.scale, 1 + settings.scale, generator)
+    reach = settings.translate_pixels * 2 / size
+    shift_x = _uniform(n, -reach, reach, generator)
+    shift_y = _uniform(n, -reach, reach, generator)
+    cos, sin = angle.cos(), angle.sin()
+    to_x = torch.stack([cos * scale_x, (shear * cos - sin) * scale_y, shift_x], dim=1)
+    to_y = torch.stack([sin * scale_x, (shear * sin + cos) * scale_y, shift_y], dim=1)
+    matrices = torch.stack([to_x, to_y], dim=1)  # (n, 2, 3)
+    # One large product: 5 times faster on a CPU than F.affine_grid's n small ones.
+    return (matrices.reshape(2 * n, 3) @ _pixel_coordinates(size).to(matrices)).view(n, 2, size, size)
+
+
+def _pixel_coordinates(size: int) -> Tensor:
+    """Homogeneous coordinates (x, y, 1) of every pixel's centre: (3, size * size)."""
+    centres = (torch.arange(size) * 2 + 1) / size - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
+
+
+def elastic_field(n: int, size: int, settings: ViewSettings, generator: torch.Generator) -> Tensor:
+    """`n` smooth random displacements, to be added to `affine_field`: (n, 2, size, size) float32."""
+    points = settings.elastic_grid
+    control = torch.randn((n, 2, points, points), device=generator.device, generator=generator)
+    # Bicubic upsampling is linear: two matrix products do it.
+    weights = _bicubic_weights(points, size).to(control)  # (size, points)
+    return weights @ (control * (settings.elastic_pixels * 2 / size)) @ weights.T
+
+
+def _bicubic_weights(points: int, size: int) -> Tensor:
+    unit = torch.eye(points)[None, None]  # (1, 1, points, points)
+    return F.interpolate(unit, size=(size, points), mode="bicubic", align_corners=True)[0, 0]
+
+
+def random_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:
+    """One random view of each image.
+
+    Args:
+        images: (n, 1, size, size) uint8, ink 255 on background 0.
+        generator: source of all randomness; its device must be the images'.
+
+    Returns:
+        (n, 1, size, size) uint8; outside the image there is background.
+    """
+    n, _, size, _ = images.shape
+    field = affine_field(n, size, settings, generator) + elastic_field(n, size, settings, generator)
+    grid = field.permute(0, 2, 3, 1)
+    views = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return views.round().to(torch.uint8)

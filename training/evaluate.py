@@ -1,0 +1,34 @@
+"""How good a classifier is, with how sure that is. Knows nothing about networks: labels in, figures out."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.manifest import Metric
+
+Z_95 = 1.959964
+"""The standard normal's 97.5 % quantile."""
+
+
+def accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> Metric:
+    """Share of (n,) predictions that equal their labels, with the Wilson (1927) score interval at 95 %."""
+    if len(labels) == 0 or predicted.shape != labels.shape:
+        raise ValueError(f"{predicted.shape} predictions cannot be scored against {labels.shape} labels")
+    right, n = int((predicted == labels).sum()), len(labels)
+    low, high = wilson_interval(right, n)
+    return Metric(value=right / n, low=low, high=high, n=n)
+
+
+def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, which stays inside [0, 1] and does not collapse at its ends."""
+    share = successes / n
+    centre = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def confusion_matrix(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """(classes, classes): row the true class, column the predicted one."""
+    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)

@@ -1,0 +1,164 @@
+"""From a trained classifier to a bundle: ONNX graph, parity check, similarity index, manifest.
+
+Figures and index come from the exported file run by onnxruntime: what is measured is what is served.
+"""
+
+import subprocess
+import warnings
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metric, TensorSpec, sha256
+from training.config import TrainingSettings
+from training.data import Dataset
+from training.networks import Classifier, ServedModel
+
+OPSET = 18
+"""Read by onnxruntime, Triton and OpenVINO alike."""
+PARITY_TOLERANCE = 1e-4
+OUTPUTS = ("logits", "probabilities", "embedding")
+PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy")
+PROTOCOL = (
+    "Accuracy of this file run by onnxruntime on the 10,000 MNIST test images, scored once after the last epoch; "
+    "training saw the training images, the labels named in `training.labels` and nothing of the test set."
+)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the exported model says of n images, all float32."""
+
+    logits: NDArray[np.float32]
+    """(n, classes)"""
+    probabilities: NDArray[np.float32]
+    """(n, classes)"""
+    embedding: NDArray[np.float32]
+    """(n, dim), unit L2 norm"""
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """(n,) class indices."""
+        return np.asarray(self.logits.argmax(axis=1), np.int64)
+
+
+def write_onnx(classifier: Classifier, path: Path) -> None:
+    """Writes the served graph (uint8 `image` → `OUTPUTS`, dynamic batch) to one self-contained file."""
+    model = ServedModel(classifier).cpu().eval()
+    example = torch.zeros((2, 1, 28, 28), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, about its dependencies
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            input_names=["image"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    strip_metadata(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    _replace(path, proto.SerializeToString())
+
+
+def strip_metadata(proto: onnx.ModelProto) -> None:
+    """Removes the exporter's notes: stack traces that carry this machine's paths."""
+    graph = proto.graph
+    for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+
+
+def run_onnx(path: Path, images: NDArray[np.uint8], batch_size: int = 1000) -> Answers:
+    """The exported file's answers to (n, 1, 28, 28) uint8 images, on the CPU."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+    answers = [session.run(list(OUTPUTS), {"image": batch}) for batch in batches]
+    return Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
+
+
+@torch.no_grad()
+def parity(classifier: Classifier, path: Path, images: NDArray[np.uint8]) -> float:
+    """Largest difference between torch and onnxruntime over all outputs; raises BundleError above 1e-4."""
+    expected = ServedModel(classifier).cpu().eval()(torch.from_numpy(images))
+    actual = run_onnx(path, images)
+    pairs = zip(expected, (actual.logits, actual.probabilities, actual.embedding), strict=True)
+    difference = max(float(np.abs(ours.numpy() - theirs).max()) for ours, theirs in pairs)
+    if not difference <= PARITY_TOLERANCE:
+        raise BundleError(f"{path}: differs from the trained network by {difference:.2e} > {PARITY_TOLERANCE}")
+    return difference
+
+
+def write_index(path: Path, data: Dataset, answers: Answers) -> None:
+    """Writes the similarity index of `data`: embeddings, thumbnails, ids, labels and where each label is from."""
+    given = data.is_labelled.numpy()
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(
+        partial,
+        ids=np.array([f"train-{number}" for number in range(len(data))]),
+        embeddings=answers.embedding.astype(np.float16),
+        thumbnails=data.images[:, 0].numpy(),
+        labels=np.where(given, data.labels.numpy(), answers.predicted).astype(np.uint8),
+        label_given=given,
+    )
+    partial.replace(path)
+
+
+def write_manifest(folder: Path, settings: TrainingSettings, class_names: tuple[str, ...], test: Metric) -> Manifest:
+    """Declares the files in `folder` a bundle: to be called last."""
+    graph = onnx.load(folder / MODEL).graph
+    manifest = Manifest(
+        name=settings.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        git_commit=_git_commit(),
+        protocol=PROTOCOL,
+        files={name: sha256(folder / name) for name in (MODEL, INDEX)},
+        inputs=tuple(_spec(value) for value in graph.input),
+        outputs=tuple(_spec(value) for value in graph.output),
+        class_names=class_names,
+        metrics={"test_accuracy": test},
+        training=_plain(settings),
+        packages={"onnxruntime": onnxruntime.__version__, **{name: version(name) for name in PACKAGES}},
+    )
+    manifest.save(folder)
+    return manifest
+
+
+def retract_manifest(folder: Path) -> None:
+    """Makes `folder` exist and hold no valid bundle while its files are rewritten."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+
+
+def _plain(settings: TrainingSettings) -> dict[str, object]:
+    fields = asdict(settings)
+    del fields["output"], fields["data"]  # where files lay on this machine is nobody's business
+    return fields
+
+
+def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    tensor = value.type.tensor_type
+    shape = tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)
+    return TensorSpec(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
+
+
+def _git_commit() -> str | None:
+    result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,83 @@
+"""What every training stage shares: seeded randomness, precision, one optimisation step, progress and history."""
+
+import sys
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from tqdm import tqdm
+
+
+@dataclass
+class History:
+    """What a stage saw, one entry a step: the source of the curves in the report."""
+
+    loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+
+
+def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
+    """A generator on `device`; also seeds torch's global one (initial weights) and asks for deterministic kernels."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory that it has not written; filling it first costs a third of a step on a CPU.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the hardware multiplies it natively (2.9 times faster on a CPU that does), else float32."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=native)
+
+
+class Optimisation:
+    """AdamW under a one-cycle learning rate (Smith & Topin 2018, arXiv:1708.07120): warm up, anneal to zero."""
+
+    def __init__(self, module: nn.Module, *, learning_rate: float, weight_decay: float, steps: int) -> None:
+        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._optimizer = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
+        self._schedule: LRScheduler = OneCycleLR(
+            self._optimizer, max_lr=learning_rate, total_steps=steps + 1, pct_start=0.1
+        )
+        self.history = History()
+
+    def step(self, loss: Tensor) -> float:
+        """One descent step on `loss`; returns its value. Raises FloatingPointError when it is not finite."""
+        value = float(loss.item())
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss became {value}: lower the learning rate")
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.history.loss.append(value)
+        self.history.learning_rate.append(float(self._schedule.get_last_lr()[0]))
+        self._schedule.step()
+        return value
+
+
+class Progress:
+    """A progress bar of one stage on stderr: images done, images/s, time left, loss."""
+
+    def __init__(self, stage: str, images: int) -> None:
+        self._bar = tqdm(
+            total=images, desc=f"{stage:<10}", unit=" images", unit_scale=True, file=sys.stderr, mininterval=0.5
+        )
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def update(self, images: int, loss: float) -> None:
+        """`images` more are done."""
+        self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        self._bar.update(images)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()

@@ -1,0 +1,107 @@
+"""The networks: backbone, the two heads, and the model as it is served. Knows nothing about training."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Preprocess(nn.Module):
+    """uint8 image → float in [-0.5, 0.5]: the only place where pixels are scaled, exported with the network."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.float() / 255.0 - 0.5
+
+
+def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+class Backbone(nn.Module):
+    """A small convolutional network: (n, 1, 28, 28) uint8 → (n, `features`) float32.
+
+    The stem halves the image at once, which is where the multiply-adds would otherwise be.
+    """
+
+    def __init__(self, widths: tuple[int, int, int] = (16, 32, 48), features: int = 64) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.features = features
+        self.layers = nn.Sequential(
+            Preprocess(),
+            *_block(1, first, kernel=5, stride=2),  # (n, first, 14, 14)
+            *_block(first, second),
+            nn.MaxPool2d(2),  # (n, second, 7, 7)
+            *_block(second, third),
+            nn.MaxPool2d(2),  # (n, third, 3, 3): the last row and column are MNIST's margin
+            nn.Flatten(),
+            nn.Linear(third * 9, features, bias=False),
+            nn.BatchNorm1d(features),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.layers(images)
+        return features
+
+
+class ProjectionHead(nn.Module):
+    """SimCLR's g(·): features → the space where the contrastive loss lives; thrown away after pretraining."""
+
+    def __init__(self, features: int, hidden: int = 256, outputs: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, outputs),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        projections: Tensor = self.layers(features)
+        return projections
+
+
+class ClassifierHead(nn.Linear):
+    """Features → logits."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__(features, classes)
+
+
+class Classifier(nn.Module):
+    """Backbone and classifier head: (n, 1, 28, 28) uint8 → logits (n, classes) float."""
+
+    def __init__(self, backbone: Backbone, head: ClassifierHead) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+
+class ServedModel(nn.Module):
+    """What is exported: uint8 images → logits, probabilities and the unit-norm embedding."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, 1, 28, 28) uint8 → logits, probabilities (n, classes) and embedding (n, features), float32."""
+        features = self.classifier.backbone(image)
+        logits = self.classifier.head(features)
+        # 1e-6 rather than the default 1e-12: it survives float16 and a blank image's all-zero features.
+        return logits, logits.softmax(dim=1), F.normalize(features, dim=1, eps=1e-6)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable numbers in `module`."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def select_device() -> torch.device:
+    """The GPU when there is one, the CPU otherwise."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

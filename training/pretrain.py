@@ -1,0 +1,64 @@
+"""Self-supervised stage: SimCLR (Chen et al. 2020, arXiv:2002.05709). Sees no label."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.augment import ViewSettings, random_views
+from training.loop import History, Optimisation, Progress, autocast
+from training.losses import nt_xent_loss
+from training.networks import Backbone, ProjectionHead
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """How the backbone learns from images alone."""
+
+    epochs: int = 8
+    """Passes over the images."""
+    batch_size: int = 512
+    """Images a step; each gives two views."""
+    temperature: float = 0.5
+    """NT-Xent's temperature."""
+    learning_rate: float = 3e-3
+    """AdamW's peak learning rate."""
+    weight_decay: float = 1e-4
+    """AdamW's decoupled weight decay."""
+    views: ViewSettings = ViewSettings(rotation_degrees=15.0, scale=0.2, shear=0.25, translate_pixels=2.0)
+    """The random transforms: wider than where labels are taught, since here no label can break."""
+
+
+def pretrain(backbone: Backbone, images: Tensor, settings: PretrainSettings, generator: torch.Generator) -> History:
+    """Trains `backbone` in place; the projection head exists only in here.
+
+    Args:
+        images: (n, 1, 28, 28) uint8 on the backbone's device, n at least `batch_size`.
+    """
+    if len(images) < settings.batch_size:
+        raise ValueError(f"{len(images)} images are fewer than one batch of {settings.batch_size}")
+    projection = ProjectionHead(backbone.features).to(images.device)
+    model = nn.Sequential(backbone, projection).train()
+    steps = len(images) // settings.batch_size
+    optimisation = Optimisation(
+        model,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        steps=settings.epochs * steps,
+    )
+    with Progress("pretrain", settings.epochs * steps * settings.batch_size) as progress:
+        for _ in range(settings.epochs):
+            order = torch.randperm(len(images), generator=generator, device=images.device)
+            for batch in torch.split(order, settings.batch_size)[:steps]:
+                views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, generator)
+                loss = contrastive_loss(model, views, settings.temperature)
+                progress.update(len(batch), optimisation.step(loss))
+    return optimisation.history
+
+
+def contrastive_loss(model: nn.Module, views: Tensor, temperature: float) -> Tensor:
+    """NT-Xent of (2n, 1, 28, 28) uint8 views, of which i and n + i come from the same image: () float32."""
+    with autocast(views.device):
+        projections = model(views)
+    z0, z1 = projections.float().chunk(2)
+    return nt_xent_loss(z0, z1, temperature)

@@ -1,0 +1,105 @@
+"""Pictures of a training run, for people who would rather look than read. Decides nothing, returns nothing."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from models.manifest import Metric
+from training.augment import ViewSettings, random_views
+from training.loop import History
+
+DPI = 110
+MAP_POINTS = 2000
+"""How many embeddings the map shows: more make t-SNE slow and the picture no clearer."""
+
+
+def view_pairs(path: Path, images: Tensor, settings: ViewSettings, columns: int = 10) -> None:
+    """Images above two random views of each: what contrastive learning calls the same."""
+    generator = torch.Generator(device=images.device).manual_seed(0)
+    shown = images[:columns]
+    rows = [shown, *(random_views(shown, settings, generator) for _ in range(2))]
+    figure, axes = plt.subplots(3, columns, figsize=(columns, 3.2), layout="constrained")
+    for row, (name, batch) in enumerate(zip(("image", "view 0", "view 1"), rows, strict=True)):
+        for column, axis in enumerate(axes[row]):
+            axis.imshow(batch[column, 0].cpu(), cmap="gray", vmin=0, vmax=255)
+            axis.set(xticks=[], yticks=[])
+        axes[row][0].set_ylabel(name)
+    _save(figure, path)
+
+
+def curves(path: Path, stages: dict[str, History]) -> None:
+    """Loss (each step, and smoothed) and learning rate of every stage, side by side."""
+    figure, axes = plt.subplots(2, len(stages), figsize=(4.2 * len(stages), 5), layout="constrained", squeeze=False)
+    for column, (name, history) in enumerate(stages.items()):
+        loss, rate = axes[0][column], axes[1][column]
+        loss.plot(history.loss, color="tab:blue", alpha=0.3, linewidth=0.6, label="each step")
+        loss.plot(_smoothed(history.loss), color="tab:blue", label="mean of the last 25")
+        loss.set(title=name, ylabel="loss")
+        loss.legend()
+        rate.plot(history.learning_rate, color="tab:orange")
+        rate.set(xlabel="step", ylabel="learning rate")
+    _save(figure, path)
+
+
+def _smoothed(values: list[float], window: int = 25) -> NDArray[np.float64]:
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    smoothed: NDArray[np.float64] = (sums[ends] - sums[starts]) / (ends - starts)
+    return smoothed
+
+
+def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...], accuracy: Metric) -> None:
+    """The confusion matrix with its counts; colour shows the errors, which the diagonal would drown."""
+    errors = matrix.astype(float)
+    np.fill_diagonal(errors, np.nan)
+    figure, axis = plt.subplots(figsize=(6.4, 6), layout="constrained")
+    shading = axis.imshow(errors, cmap="Reds", vmin=0)
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            dark = row != column and count > np.nanmax(errors) / 2
+            axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    ticks = range(len(class_names))
+    axis.set(xlabel="predicted", ylabel="true", xticks=ticks, yticks=ticks)
+    axis.set_xticklabels(class_names)
+    axis.set_yticklabels(class_names)
+    axis.set_title(
+        f"{accuracy.value:.2%} of {accuracy.n:,} test images right (95 % interval {accuracy.low:.2%} to "
+        f"{accuracy.high:.2%})",
+        fontsize=9,
+    )
+    figure.colorbar(shading, label="wrong answers", shrink=0.8)
+    _save(figure, path)
+
+
+def embedding_map(
+    path: Path, embeddings: NDArray[np.float32], labels: NDArray[np.int64], class_names: tuple[str, ...]
+) -> None:
+    """t-SNE (van der Maaten & Hinton 2008) of the first MAP_POINTS embeddings, coloured by true class."""
+    shown, classes = embeddings[:MAP_POINTS], labels[:MAP_POINTS]
+    perplexity = min(30.0, (len(shown) - 1) / 3)
+    points = TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=0).fit_transform(shown)
+    figure, axis = plt.subplots(figsize=(7, 6.4), layout="constrained")
+    palette = plt.get_cmap("tab10")
+    for index, name in enumerate(class_names):
+        mine = points[classes == index]
+        axis.scatter(mine[:, 0], mine[:, 1], s=6, color=palette(index % 10), label=name)
+    axis.set(xticks=[], yticks=[], title=f"t-SNE of {len(shown):,} test embeddings, coloured by true class")
+    axis.legend(markerscale=3)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    plt.close(figure)

@@ -1,0 +1,132 @@
+"""The unlabelled images used a second time: pseudo-labels from a slowly moving teacher.
+
+FixMatch (Sohn et al. 2020, arXiv:2001.07685) with an exponential-moving-average teacher (Tarvainen & Valpola
+2017, arXiv:1703.01780) and distribution alignment (Berthelot et al. 2020, arXiv:1911.09785): where the teacher is
+sure of an image, the student must say the same of a random view of it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from training.augment import ViewSettings, random_views
+from training.loop import History, Optimisation, Progress, autocast
+from training.networks import Classifier
+
+BALANCE = 20
+
+
+@dataclass(frozen=True)
+class SelftrainSettings:
+    """How the classifier learns from its own confident predictions."""
+
+    epochs: int = 15
+    """Passes over the unlabelled images."""
+    batch_size: int = 448
+    """Unlabelled images a step."""
+    labelled_batch_size: int = 64
+    """Labelled images a step, drawn with replacement."""
+    threshold: float = 0.95
+    """Teacher's probability above which its answer counts as a label."""
+    teacher_decay: float = 0.99
+    """How much of the teacher stays at each step."""
+    learning_rate: float = 2e-3
+    """AdamW's peak learning rate."""
+    weight_decay: float = 1e-3
+    """AdamW's decoupled weight decay."""
+    views: ViewSettings = ViewSettings()
+    """The random transforms of what the student sees; the teacher sees the images as they are."""
+
+
+class DistributionAlignment:
+    """Rescales predictions so that, on average, every class is as frequent as among the labels.
+
+    Args:
+        target: (classes,) float, the class frequencies to keep; sums to 1.
+    """
+
+    def __init__(self, target: Tensor, momentum: float = 0.99) -> None:
+        self._target = target
+        self._mean = target.clone()
+        self._momentum = momentum
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """(n, classes) → (n, classes), rows sum to 1; also updates the running mean."""
+        self._mean = self._momentum * self._mean + (1 - self._momentum) * probabilities.mean(dim=0)
+        aligned = probabilities * (self._target / self._mean)
+        return aligned / aligned.sum(dim=1, keepdim=True)
+
+
+def class_frequencies(labels: Tensor, classes: int) -> Tensor:
+    """What is believed of the classes' frequencies after seeing `labels`: (classes,) float32, sums to 1.
+
+    Mean of the posterior under a Dirichlet prior as strong as BALANCE labels a class: a few labels say little (200
+    drawn from MNIST hold 13 to 26 of a class), and aligning to their chance imbalance teaches mistakes.
+    """
+    counts = torch.bincount(labels, minlength=classes).float() + BALANCE
+    return counts / counts.sum()
+
+
+def selftrain(
+    classifier: Classifier,
+    unlabelled: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    settings: SelftrainSettings,
+    generator: torch.Generator,
+) -> tuple[Classifier, History]:
+    """Trains `classifier` in place; returns the teacher that followed it.
+
+    Args:
+        unlabelled: (m, 1, 28, 28) uint8, m at least `batch_size`.
+        images, labels: (n, 1, 28, 28) uint8 and (n,) int64: the labelled images.
+    """
+    if len(unlabelled) < settings.batch_size:
+        raise ValueError(f"{len(unlabelled)} unlabelled images are fewer than one batch of {settings.batch_size}")
+    classes = classifier.head.out_features
+    teacher = AveragedModel(
+        classifier,
+        multi_avg_fn=get_ema_multi_avg_fn(settings.teacher_decay),  # type: ignore[no-untyped-call]
+        use_buffers=True,
+    ).eval()
+    align = DistributionAlignment(class_frequencies(labels, classes))
+    steps = len(unlabelled) // settings.batch_size
+    optimisation = Optimisation(
+        classifier.train(),
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        steps=settings.epochs * steps,
+    )
+    with Progress("selftrain", settings.epochs * steps * settings.batch_size) as progress:
+        for _ in range(settings.epochs):
+            order = torch.randperm(len(unlabelled), generator=generator, device=images.device)
+            for batch in torch.split(order, settings.batch_size)[:steps]:
+                drawn = torch.randint(
+                    len(images), (settings.labelled_batch_size,), generator=generator, device=images.device
+                )
+                pseudo, sure = pseudo_labels(teacher, unlabelled[batch], align, settings.threshold)
+                views = random_views(torch.cat([images[drawn], unlabelled[batch]]), settings.views, generator)
+                with autocast(images.device):
+                    logits = classifier(views)
+                given, guessed = logits.float()[: len(drawn)], logits.float()[len(drawn) :]
+                unsupervised = (F.cross_entropy(guessed, pseudo, reduction="none") * sure).mean()
+                loss = F.cross_entropy(given, labels[drawn]) + unsupervised
+                progress.update(len(batch), optimisation.step(loss))
+                teacher.update_parameters(classifier)
+    student = teacher.module
+    assert isinstance(student, Classifier)
+    return student.eval(), optimisation.history
+
+
+@torch.no_grad()
+def pseudo_labels(
+    teacher: torch.nn.Module, images: Tensor, align: DistributionAlignment, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """The teacher's answers: labels (n,) int64, and 1.0 where it is sure, else 0.0: (n,) float32."""
+    with autocast(images.device):
+        logits = teacher(images)
+    confidence, labels = align(logits.float().softmax(dim=1)).max(dim=1)
+    return labels, (confidence >= threshold).float()
