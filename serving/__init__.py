@@ -1,0 +1,1 @@
+"""HTTP in, answers out. Knows onnxruntime; never imports torch, onnx or training."""

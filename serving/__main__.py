@@ -1,0 +1,81 @@
+"""Settings → server: `python -m serving --help`."""
+
+import logging
+import os
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from models.manifest import INDEX, BundleError
+from serving.app import create_app
+from serving.index import NeighborIndex
+from serving.metrics import remove_shared, share_between_workers
+from serving.model import ProviderError, load_model
+from serving.settings import PREFIX, Settings, unknown_variables
+
+STOP_GRACE_S = 5
+"""How much longer than one request may take the server waits for its last requests when it stops."""
+
+
+def read_settings(arguments: list[str]) -> Settings:
+    """Command line over environment over defaults; exits with a message that names the variable."""
+    mistakes = [f"{name}: there is no such setting" for name in unknown_variables(dict(os.environ))]
+    try:
+        settings = CliApp.run(Settings, cli_args=arguments)
+    except ValidationError as error:
+        mistakes += [describe(one["loc"], one["msg"], one["input"]) for one in error.errors()]
+    if mistakes:
+        sys.exit("\n".join([*mistakes, "`python -m serving --help` lists every setting"]))
+    return settings
+
+
+def describe(location: tuple[int | str, ...], message: str, given: object) -> str:
+    """One mistake in one line."""
+    if not location:
+        return message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(location[0]).upper()}: {message}, not {given!r}"
+
+
+def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT; what was accepted by then is answered."""
+    options = {
+        "host": settings.host,
+        "port": settings.port,
+        "access_log": False,
+        "server_header": False,
+        "ws": "none",
+        "timeout_graceful_shutdown": int(settings.request_timeout_s) + STOP_GRACE_S,
+    }
+    # Loaded before the first worker, so that a bad bundle or provider is one clear message.
+    model = load_model(settings.model_dir, settings.provider, settings.inference_threads)
+    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim)
+    if settings.workers == 1:
+        uvicorn.run(create_app(settings, model, index), **options)  # type: ignore[arg-type]
+        return
+    os.environ.update(settings.environment())
+    shared = share_between_workers()
+    try:
+        uvicorn.run(
+            "serving.app:create_app_from_environment",
+            factory=True,
+            workers=settings.workers,
+            **options,  # type: ignore[arg-type]
+        )
+    finally:
+        remove_shared(shared)
+
+
+def main() -> None:
+    """Exit code 0 after a clean stop; 1 with a message when the service cannot start."""
+    settings = read_settings(sys.argv[1:])
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    try:
+        serve(settings)
+    except (BundleError, ProviderError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

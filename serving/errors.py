@@ -1,0 +1,121 @@
+"""What can go wrong with a request, and which status code says so (RFC 9457 `application/problem+json`).
+
+ServiceError
+├── MalformedRequest     400  the request makes no sense
+├── SlowUpload           408  the body did not arrive in time
+├── TooLarge             413  more bytes or pixels than allowed
+├── NotAnImage           415  the bytes are no image of a known kind
+├── UndecodableImage     422  an image of a known kind, but damaged
+├── ModelFailure         500  the model itself failed: our fault
+├── Overloaded           503  the queue is full
+├── Draining             503  the service is stopping
+└── AnswerTimeout        504  the model did not answer in time
+"""
+
+import logging
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+logger = logging.getLogger("serving")
+
+
+class ServiceError(Exception):
+    """A request that cannot be answered; its text is the `detail` that the client reads."""
+
+
+class MalformedRequest(ServiceError):
+    """The request makes no sense."""
+
+
+class SlowUpload(ServiceError):
+    """The body did not arrive in time."""
+
+
+class TooLarge(ServiceError):
+    """More bytes or pixels than allowed."""
+
+
+class NotAnImage(ServiceError):
+    """The bytes are no image of a known kind."""
+
+
+class UndecodableImage(ServiceError):
+    """The image is damaged."""
+
+
+class ModelFailure(ServiceError):
+    """The model failed."""
+
+
+class Overloaded(ServiceError):
+    """Too many images are waiting."""
+
+
+class Draining(ServiceError):
+    """The service is stopping."""
+
+
+class AnswerTimeout(ServiceError):
+    """The model did not answer in time."""
+
+
+STATUS: dict[type[ServiceError], int] = {
+    MalformedRequest: 400,
+    SlowUpload: 408,
+    TooLarge: 413,
+    NotAnImage: 415,
+    UndecodableImage: 422,
+    ModelFailure: 500,
+    Overloaded: 503,
+    Draining: 503,
+    AnswerTimeout: 504,
+}
+RETRY_AFTER_S = 1
+
+
+def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An RFC 9457 response; `about:blank` is its type, since the status says it all."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(orjson.dumps(content), status, headers, media_type="application/problem+json")
+
+
+async def _on_service_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    status = STATUS[type(error)]
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(status, (type(error).__doc__ or "").rstrip("."), str(error), headers)
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers) if error.headers else None
+    return problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail), headers)
+
+
+async def _on_validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    return problem(STATUS[MalformedRequest], "The request makes no sense", "; ".join(details))
+
+
+async def _on_disconnect(_: Request, _error: Exception) -> Response:
+    return problem(STATUS[MalformedRequest], "The request makes no sense", "the connection closed inside the body")
+
+
+async def _on_bug(_: Request, error: Exception) -> Response:
+    logger.error("unexpected error", exc_info=error)
+    return problem(500, HTTPStatus(500).phrase, "unexpected error; the server's log tells more")
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of `app` a problem document."""
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(Exception, _on_bug)

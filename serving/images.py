@@ -1,0 +1,138 @@
+"""Bytes that a person sent → the 28×28 image that the model knows. Knows nothing about HTTP or the model.
+
+MNIST's own form (LeCun et al. 1998, section III.A): ink 255 on background 0, the digit scaled to a 20×20 box and
+put with its centre of mass at the centre of a 28×28 field.
+"""
+
+import io
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from serving.errors import NotAnImage, TooLarge, UndecodableImage
+
+T = TypeVar("T", bound=np.generic)
+
+SIZE = 28
+BOX = 20
+CENTRE = 14.0
+"""Where the centre of mass of MNIST's digits lies, in pixel indices (mean of the training images: 14.0, 14.0)."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+LOSSLESS = ("PNG", "BMP", "TIFF")
+DARK_BORDER = 32
+"""Mean of the outermost pixels up to which a border is dark; the largest among MNIST's training images is 8.6."""
+INK = 0.2
+"""Share of the contrast from which a pixel counts as ink when the digit is cut out."""
+FLAT = 16
+"""Contrast, of 255, below which an image is blank."""
+REDUCED = 512
+"""Larger images are reduced by the largest whole factor that leaves this many pixels along their longer side."""
+
+Image.MAX_IMAGE_PIXELS = None  # `open_image` has its own limit, and Pillow's only warns at first
+
+
+def open_image(content: bytes, max_pixels: int) -> Image.Image:
+    """The image with its header read and nothing decoded yet.
+
+    Raises NotAnImage, UndecodableImage or TooLarge.
+    """
+    try:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        if any(accept and accept(content[:16]) for _, accept in (Image.OPEN[name] for name in FORMATS)):
+            raise UndecodableImage("its header is damaged or cut off") from None
+        raise NotAnImage(f"send one of {', '.join(FORMATS)}; these {len(content)} bytes are none of them") from None
+    except Exception as error:  # decoders raise whatever a damaged header makes them trip over
+        raise UndecodableImage(f"its header cannot be read: {error}") from error
+    if image.width * image.height > max_pixels:
+        raise TooLarge(f"the image has {image.width} x {image.height} pixels, at most {max_pixels:,} are taken")
+    return image
+
+
+def to_digit(image: Image.Image) -> NDArray[np.uint8]:
+    """Decodes `image` and makes it look like MNIST: (28, 28) uint8.
+
+    An 8-bit gray, lossless 28×28 image with a dark border has that form already and passes through bit-exact.
+    Raises UndecodableImage.
+    """
+    try:
+        lossless = image.format in LOSSLESS
+        image.draft("L", (REDUCED, REDUCED))
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        if lossless and image.mode == "L" and image.size == (SIZE, SIZE) and not image.has_transparency_data:
+            pixels = np.asarray(image)
+            if _border(pixels).mean() <= DARK_BORDER:
+                return pixels
+        gray = to_gray(image)
+    except Exception as error:  # as above
+        raise UndecodableImage(f"the {image.format} image cannot be decoded: {error}") from error
+    return centre(cut_out(gray))
+
+
+def to_gray(image: Image.Image) -> NDArray[np.float32]:
+    """Any mode → (height, width) float32 in [0, 255]."""
+    if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bits a pixel: only contrast matters
+        deep = np.nan_to_num(np.asarray(image, np.float32))
+        low, high = float(deep.min()), float(deep.max())
+        return (deep - low) * np.float32(255 / max(high - low, 1e-6))
+    if image.has_transparency_data:
+        return _flatten(np.asarray(_shrink(image.convert("RGBA")), np.float32))
+    return np.asarray(_shrink(image.convert("L")), np.float32)
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    """Averages squares of pixels until the longer side is below twice `REDUCED`."""
+    factor = max(image.size) // REDUCED
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _flatten(rgba: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Puts (height, width, 4) on paper: white, or black under light ink, which white would hide."""
+    luminance = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow's
+    alpha = rgba[..., 3] / 255
+    ink = float((luminance * alpha).sum() / max(float(alpha.sum()), 1e-6))
+    paper = np.float32(255 if ink < 128 else 0)
+    return (luminance * alpha + paper * (1 - alpha)).astype(np.float32)
+
+
+def cut_out(gray: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The ink of a picture as light on dark with full contrast, cropped: (height, width) uint8, at least 1×1."""
+    border = float(np.median(_border(gray)))
+    if border > (float(gray.min()) + float(gray.max())) / 2:  # dark ink on light paper
+        gray, border = 255 - gray, 255 - border
+    ink = np.clip(gray - border, 0, None)
+    peak = float(ink.max())
+    if peak < FLAT:
+        return np.zeros((1, 1), np.uint8)
+    rows, columns = np.nonzero(ink >= INK * peak)
+    cropped = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] * (255 / peak)
+    return np.asarray(cropped.round(), np.uint8)
+
+
+def centre(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scales (height, width) to fit 20×20 and puts its centre of mass at the middle of (28, 28)."""
+    field = np.zeros((SIZE, SIZE), np.uint8)
+    if not ink.any():
+        return field
+    height, width = ink.shape
+    scale = BOX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    digit = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC), np.float32)
+    digit = digit * (255 / max(float(digit.max()), 1.0))  # thin strokes fade when made smaller
+    top = _offset(digit.sum(axis=1))
+    left = _offset(digit.sum(axis=0))
+    field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit.round().astype(np.uint8)
+    return field
+
+
+def _offset(profile: NDArray[np.float32]) -> int:
+    """Where a projection of the digit starts so that its centre of mass comes to `CENTRE`."""
+    mass = float((profile * np.arange(len(profile))).sum() / profile.sum())
+    return int(np.clip(round(CENTRE - mass), 0, SIZE - len(profile)))
+
+
+def _border(pixels: NDArray[T]) -> NDArray[T]:
+    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])

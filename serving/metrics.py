@@ -1,0 +1,73 @@
+"""What Prometheus reads. With several workers, all of them write into one folder and any of them answers for all."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """One service's counters."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter("digits_requests", "Requests answered", ["route", "status"], registry=self._registry)
+        self.request_seconds = Histogram(
+            "digits_request_seconds", "Seconds from request to answer", ["route"], buckets=SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self._batch_size = Histogram("digits_batch_size", "Images in a batch", buckets=SIZES, registry=self._registry)
+        self._batch_seconds = Histogram(
+            "digits_batch_seconds", "Seconds that the model took for a batch", buckets=SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "digits_waiting_images", "Images that wait for the model", multiprocess_mode="livesum",
+            registry=self._registry,
+        )  # fmt: skip
+        self._model = Gauge(
+            "digits_model_info", "The served model; always 1", ["model", "provider"], multiprocess_mode="livemax",
+            registry=self._registry,
+        )  # fmt: skip
+
+    def set_model(self, name: str, provider: str) -> None:
+        """Tells which model answers."""
+        self._model.labels(name, provider).set(1)
+
+    def observe_batch(self, size: int, seconds: float) -> None:
+        """One batch ran."""
+        self._batch_size.observe(size)
+        self._batch_seconds.observe(seconds)
+
+    def render(self) -> bytes:
+        """Prometheus's text format, of all workers together."""
+        if MULTIPROCESS_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+def share_between_workers() -> Path:
+    """Makes the workers' common folder; must happen before the first of these metrics is made."""
+    folder = Path(tempfile.mkdtemp(prefix="digits-metrics-"))
+    os.environ[MULTIPROCESS_VARIABLE] = str(folder)
+    return folder
+
+
+def forget_worker() -> None:
+    """Takes this worker's gauges out of the common folder, when it stops."""
+    if MULTIPROCESS_VARIABLE in os.environ:
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def remove_shared(folder: Path) -> None:
+    """Removes the common folder, when all workers have stopped."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,112 @@
+"""What answers look like: for the OpenAPI page and for readers; the routes build the JSON themselves."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Predicted(BaseModel):
+    """A digit, with how sure the model is."""
+
+    digit: int = Field(examples=[7])
+    """The most probable digit."""
+    confidence: float = Field(examples=[0.998])
+    """Its probability."""
+    probabilities: list[float]
+    """Probability of each digit, 0 to 9; they sum to 1."""
+    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+    """`name@version` of the model that answered."""
+    embedding: list[float] | None = None
+    """Only with `?embedding=true`."""
+
+
+class Embedded(BaseModel):
+    """A unit vector: the dot product of two of them is their images' similarity."""
+
+    embedding: list[float]
+    """`dim` numbers with unit L2 norm."""
+    dim: int = Field(examples=[64])
+    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+
+
+class NeighborFound(BaseModel):
+    """One similar image."""
+
+    id: str = Field(examples=["train-42"])
+    label: int = Field(examples=[7])
+    label_source: Literal["given", "predicted"]
+    """`given`: a person's label; `predicted`: the model's own guess."""
+    score: float = Field(examples=[0.993])
+    """Cosine similarity."""
+
+
+class Found(BaseModel):
+    """The most similar images, best first."""
+
+    neighbors: list[NeighborFound]
+    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+
+
+class VectorQuery(BaseModel):
+    """An embedding, as `/embed` gives it."""
+
+    embedding: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["live"]
+
+
+class Ready(BaseModel):
+    """The service takes images."""
+
+    status: Literal["ready"]
+    model: str
+    provider: str
+    """onnxruntime's execution provider."""
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+_MEANINGS = {
+    400: "The request makes no sense",
+    408: "The body did not arrive in time",
+    413: "More bytes or pixels than allowed",
+    415: "No image of a known kind",
+    422: "The image is damaged",
+    503: "Too many images waiting, or stopping; see Retry-After",
+    504: "The model did not answer in time",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": meaning,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status, meaning in _MEANINGS.items()
+}
+IMAGE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "One image: PNG, JPEG, WebP, BMP, GIF or TIFF; raw, or as the multipart field `file`.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
