@@ -1,0 +1,1 @@
+"""Load on the service over HTTP, by Locust; imports neither serving nor training."""

@@ -1,0 +1,158 @@
+"""One load test from start to verdict: `python -m loadtest --help`."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import tyro
+
+from loadtest.config import LoadSettings
+from loadtest.payloads import load_digits
+
+START_TIMEOUT_S = 60
+LOCUSTFILE = Path(__file__).parent / "locustfile.py"
+
+
+class LoadTestError(RuntimeError):
+    """The test could not be run; its text says why."""
+
+
+@contextmanager
+def started_service(python: Path) -> Iterator[str]:
+    """A service on a free port of this machine, stopped at the end; gives its address."""
+    command = [str(python), "-m", "serving", "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        yield _address(process.stderr, process)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _address(log: IO[str], process: "subprocess.Popen[str]") -> str:
+    for line in log:
+        sys.stderr.write(line)
+        if found := re.search(r"running on (http://\S+)", line):
+            threading.Thread(target=lambda: sys.stderr.writelines(log), daemon=True).start()
+            return found[1]
+    raise LoadTestError(f"the service did not start (exit code {process.wait()}): see the lines above")
+
+
+def wait_until_ready(host: str) -> dict[str, Any]:
+    """What /health/ready answers, as soon as it does."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            return ask(f"{host}/health/ready")
+        except (OSError, ValueError) as error:
+            if time.monotonic() > deadline:
+                raise LoadTestError(f"{host} was not ready within {START_TIMEOUT_S} s: {error}") from error
+            time.sleep(0.05)
+
+
+def ask(url: str, body: bytes | None = None) -> dict[str, Any]:
+    """The JSON object that `url` answers."""
+    request = urllib.request.Request(url, body, {"Content-Type": "image/png"})  # noqa: S310 (the user's own address)
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def reference_answers(host: str, settings: LoadSettings) -> tuple[list[int], float]:
+    """The unloaded service's digit for each payload, and how many of them are right."""
+    payloads, labels = load_digits()
+    digits = [int(ask(f"{host}/predict", payload)["digit"]) for payload in payloads]
+    accuracy = sum(digit == label for digit, label in zip(digits, labels, strict=True)) / len(labels)
+    if accuracy < settings.min_accuracy:
+        raise LoadTestError(f"the service names {accuracy:.1%} of the digits right, {settings.min_accuracy:.1%} needed")
+    return digits, accuracy
+
+
+def run_locust(host: str, expected: list[int], settings: LoadSettings) -> dict[str, Any]:
+    """Locust's figures after `duration_s` of load."""
+    settings.results.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        expected_file, summary_file = Path(folder) / "expected.json", Path(folder) / "summary.json"
+        expected_file.write_text(json.dumps(expected))
+        command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", host]
+        command += ["--users", str(settings.users), "--spawn-rate", str(settings.users)]
+        command += ["--run-time", f"{settings.duration_s}s", "--processes", str(settings.processes)]
+        command += ["--html", str(settings.results / "report.html"), "--csv", str(settings.results / "locust")]
+        command += ["--csv-full-history", "--only-summary", "--reset-stats", "--exit-code-on-error", "0"]
+        variables = {"EXPECTED": str(expected_file), "SUMMARY": str(summary_file), "RATE": str(settings.rate)}
+        root = str(LOCUSTFILE.parent.parent)
+        subprocess.run(command, env={**os.environ, **variables, "PYTHONPATH": root}, stdout=sys.stderr, check=False)
+        if not summary_file.exists():
+            raise LoadTestError("Locust ended without figures: see the lines above")
+        figures: dict[str, Any] = json.loads(summary_file.read_text())
+        return figures
+
+
+def exceeded(figures: dict[str, Any], settings: LoadSettings) -> list[str]:
+    """Which limits the figures break, in words."""
+    broken = []
+    if figures["requests"] == 0:
+        return ["no request was answered"]
+    if figures["failure_ratio"] > settings.max_failure_ratio:
+        broken.append(f"failure ratio {figures['failure_ratio']:.4f} > {settings.max_failure_ratio}")
+    if figures["p99_ms"] > settings.max_p99_ms:
+        broken.append(f"p99 {figures['p99_ms']} ms > {settings.max_p99_ms} ms")
+    return broken
+
+
+def run(settings: LoadSettings) -> dict[str, Any]:
+    """The whole test; its figures, conditions and verdict."""
+    service = started_service(settings.server_python) if settings.host is None else nullcontext(settings.host)
+    with service as host:
+        host = host.rstrip("/")
+        ready = wait_until_ready(host)
+        print(f"asking the unloaded service for 1,000 reference answers, {host}", file=sys.stderr)
+        expected, accuracy = reference_answers(host, settings)
+        figures = run_locust(host, expected, settings)
+    conditions = {key: value for key, value in asdict(settings).items() if key not in ("server_python", "results")}
+    return {
+        **figures,
+        "exceeded": exceeded(figures, settings),
+        "accuracy": accuracy,
+        "model": ready["model"],
+        "provider": ready["provider"],
+        "settings": conditions,
+        "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "locust": version("locust"),
+        "loop": "open" if settings.rate else "closed",
+    }
+
+
+def main() -> int:
+    """Exit code 0 when every limit held, else 1."""
+    settings = tyro.cli(LoadSettings, prog="python -m loadtest")
+    try:
+        summary = run(settings)
+    except (LoadTestError, urllib.error.URLError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    (settings.results / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    for line in summary["exceeded"]:
+        print(f"FAILED: {line}", file=sys.stderr)
+    print(f"report: {settings.results / 'report.html'}", file=sys.stderr)
+    print(json.dumps(summary))
+    return 1 if summary["exceeded"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
