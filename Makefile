@@ -1,7 +1,7 @@
 # The only entry point a user needs: `make` alone prints every target.
 PYTHON ?= python3
 ARGS ?=
-HOST ?=
+HOST := $(filter http%,$(HOST))
 VENVS := .venv
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -59,7 +58,7 @@ def wait_until_ready(host: str) -> dict[str, Any]:
     while True:
         try:
             return ask(f"{host}/health/ready")
-        except (OSError, ValueError) as error:
+        except OSError as error:
             if time.monotonic() > deadline:
                 raise LoadTestError(f"{host} was not ready within {START_TIMEOUT_S} s: {error}") from error
             time.sleep(0.05)
@@ -96,9 +95,10 @@ def run_locust(host: str, expected: list[int], settings: LoadSettings) -> dict[s
         command += ["--csv-full-history", "--only-summary", "--reset-stats", "--exit-code-on-error", "0"]
         variables = {"EXPECTED": str(expected_file), "SUMMARY": str(summary_file), "RATE": str(settings.rate)}
         root = str(LOCUSTFILE.parent.parent)
-        subprocess.run(command, env={**os.environ, **variables, "PYTHONPATH": root}, stdout=sys.stderr, check=False)
-        if not summary_file.exists():
-            raise LoadTestError("Locust ended without figures: see the lines above")
+        environment = {**os.environ, **variables, "PYTHONPATH": root}
+        code = subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
+        if code != 0 or not summary_file.exists():
+            raise LoadTestError(f"Locust ended with exit code {code} and without figures: see the lines above")
         figures: dict[str, Any] = json.loads(summary_file.read_text())
         return figures
 
@@ -143,7 +143,7 @@ def main() -> int:
     settings = tyro.cli(LoadSettings, prog="python -m loadtest")
     try:
         summary = run(settings)
-    except (LoadTestError, urllib.error.URLError) as error:
+    except (LoadTestError, OSError, ValueError, KeyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     (settings.results / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")

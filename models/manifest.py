@@ -100,6 +100,7 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     return {
         "inputs": specs("inputs"),
         "outputs": specs("outputs"),
+        "files": {str(name): str(digest) for name, digest in fields["files"].items()},
         "class_names": tuple(fields["class_names"]),
         "metrics": {name: Metric(**metric) for name, metric in fields["metrics"].items()},
     }

@@ -1,6 +1,7 @@
 """Settings → server: `python -m serving --help`."""
 
 import logging
+import math
 import os
 import sys
 
@@ -15,8 +16,10 @@ from serving.metrics import remove_shared, share_between_workers
 from serving.model import ProviderError, load_model
 from serving.settings import PREFIX, Settings, unknown_variables
 
+LIMITS_PER_REQUEST = 3
+"""A request may take one timeout to arrive, one to be decoded and one to be answered."""
 STOP_GRACE_S = 5
-"""How much longer than one request may take the server waits for its last requests when it stops."""
+"""How much longer than that the server waits for its last requests when it stops."""
 
 
 def read_settings(arguments: list[str]) -> Settings:
@@ -46,7 +49,7 @@ def serve(settings: Settings) -> None:
         "access_log": False,
         "server_header": False,
         "ws": "none",
-        "timeout_graceful_shutdown": int(settings.request_timeout_s) + STOP_GRACE_S,
+        "timeout_graceful_shutdown": math.ceil(LIMITS_PER_REQUEST * settings.request_timeout_s) + STOP_GRACE_S,
     }
     # Loaded before the first worker, so that a bad bundle or provider is one clear message.
     model = load_model(settings.model_dir, settings.provider, settings.inference_threads)
@@ -68,9 +71,10 @@ def serve(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Exit code 0 after a clean stop; 1 with a message when the service cannot start."""
+    """Exit code 1 with a message when it cannot start; once it runs, uvicorn ends by the signal it got."""
     settings = read_settings(sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed upload
     try:
         serve(settings)
     except (BundleError, ProviderError) as error:

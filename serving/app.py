@@ -1,25 +1,25 @@
 """Wiring only: settings → application. Nothing runs at import; the lifespan owns what runs."""
 
 import gc
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import anyio
 import numpy as np
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.manifest import INDEX
 from serving import errors
 from serving.batcher import DynamicBatcher
+from serving.decoder import Decoder
 from serving.index import NeighborIndex
-from serving.metrics import Metrics, forget_worker
+from serving.metrics import Metrics, forget_killed_workers, forget_worker
 from serving.middleware import RequestContext
 from serving.model import Model, Prediction, load_model
 from serving.routes import Services, router
@@ -37,10 +37,13 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = deps = open_services(settings, metrics, model, index)
         deps.batcher.start()
+        forget_killed_workers()
+        Image.init()  # all of Pillow's decoders now, not while somebody waits
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again: shorter pauses
         yield
         await deps.batcher.stop()
+        deps.decoder.close()
         forget_worker()
 
     app = FastAPI(title="fewlabel", description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -63,7 +66,7 @@ def open_services(settings: Settings, metrics: Metrics, model: Model | None, ind
     return Services(
         settings=settings,
         model=model,
-        index=index or NeighborIndex.load(settings.model_dir / INDEX, model.dim),
+        index=NeighborIndex.load(settings.model_dir / INDEX, model.dim) if index is None else index,
         batcher=DynamicBatcher(
             partial(run_each, model),
             max_batch_size=settings.max_batch_size,
@@ -71,8 +74,8 @@ def open_services(settings: Settings, metrics: Metrics, model: Model | None, ind
             timeout_s=settings.request_timeout_s,
             on_batch=metrics.observe_batch,
         ),
+        decoder=Decoder(settings.max_image_pixels),
         metrics=metrics,
-        decoders=anyio.CapacityLimiter(os.cpu_count() or 1),
     )
 
 

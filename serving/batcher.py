@@ -1,15 +1,17 @@
 """Dynamic batching: while the model answers one batch, the next one gathers. Knows neither ONNX nor HTTP.
 
-A batch forms at the moment the model is free, from whatever waits then: nothing ever waits for a timer. Callers
-that gave up in the meantime are dropped before they cost anything.
+A batch forms at the moment the model is free, from whatever waits then: nothing ever waits for a timer. Items whose
+caller was cancelled or timed out in the meantime are dropped.
 """
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded
@@ -41,7 +43,7 @@ class DynamicBatcher(Generic[I, O]):
 
     Args:
         run: n items → n results, in order; blocking. What it raises reaches every caller of its batch.
-        on_batch: told each batch's size and seconds, after it ran.
+        on_batch: told each batch's size and seconds, and how many items wait, after it ran.
     """
 
     def __init__(
@@ -51,9 +53,8 @@ class DynamicBatcher(Generic[I, O]):
         max_batch_size: int,
         max_queue_size: int,
         timeout_s: float,
-        on_batch: Callable[[int, float], None],
+        on_batch: Callable[[int, float, int], None],
     ) -> None:
-        self._run = run
         self._max_batch_size = max_batch_size
         self._max_queue_size = max_queue_size
         self._timeout_s = timeout_s
@@ -62,13 +63,15 @@ class DynamicBatcher(Generic[I, O]):
         self._running: list[_Waiting[I, O]] = []
         self._wake = asyncio.Event()
         self._draining = False
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._busy_since: float | None = None
         self._task: asyncio.Task[None] | None = None
+        self._thread = _Thread(run)
 
     @property
     def accepting(self) -> bool:
-        """Whether `submit` takes items now."""
-        return self._task is not None and not self._task.done() and not self._draining
+        """Whether items are taken, and the model is not hanging in a batch longer than the timeout."""
+        hanging = self._busy_since is not None and time.perf_counter() - self._busy_since > self._timeout_s
+        return self._task is not None and not self._task.done() and not self._draining and not hanging
 
     @property
     def queue_size(self) -> int:
@@ -77,6 +80,7 @@ class DynamicBatcher(Generic[I, O]):
 
     def start(self) -> None:
         """Begins to answer; to be called inside the event loop."""
+        self._thread.start()
         self._task = asyncio.create_task(self._serve())
 
     async def stop(self) -> None:
@@ -89,7 +93,7 @@ class DynamicBatcher(Generic[I, O]):
         for waiting in (*self._running, *self._queue):
             if not waiting.answer.done():
                 waiting.answer.set_exception(Draining("the service stopped before the model answered"))
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._thread.stop()
 
     async def submit(self, item: I) -> Answer[O]:
         """The result of `item`, once its batch has run.
@@ -97,7 +101,7 @@ class DynamicBatcher(Generic[I, O]):
         Raises Overloaded, Draining, AnswerTimeout, or ModelFailure when `run` failed.
         """
         if not self.accepting:
-            raise Draining("the service is stopping; try another instance")
+            raise Draining("the service is stopping, or its model hangs; try another instance")
         if len(self._queue) >= self._max_queue_size:
             raise Overloaded(f"{self._max_queue_size} images are waiting already; try again later")
         answer: asyncio.Future[Answer[O]] = asyncio.get_running_loop().create_future()
@@ -129,10 +133,9 @@ class DynamicBatcher(Generic[I, O]):
         return batch
 
     async def _answer(self, batch: list[_Waiting[I, O]]) -> None:
-        started = time.perf_counter()
-        items = [waiting.item for waiting in batch]
+        started = self._busy_since = time.perf_counter()
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._run, items)
+            results = await self._thread.run([waiting.item for waiting in batch])
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(batch)} items gave {len(results)} results")
         except Exception as error:  # whatever it is, no caller may be left waiting
@@ -142,8 +145,40 @@ class DynamicBatcher(Generic[I, O]):
                 if not waiting.answer.done():
                     waiting.answer.set_exception(failure)
             return
+        finally:
+            self._busy_since = None
         seconds = time.perf_counter() - started
         for waiting, result in zip(batch, results, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(Answer(result, started - waiting.since, seconds))
-        self._on_batch(len(batch), seconds)
+        self._on_batch(len(batch), seconds, len(self._queue))
+
+
+class _Thread(Generic[I, O]):
+    """One thread for one function; a daemon, so that a function that never returns cannot keep the process alive."""
+
+    def __init__(self, run: Callable[[Sequence[I]], Sequence[O]]) -> None:
+        self._run = run
+        self._jobs: SimpleQueue[tuple[list[I], Future[Sequence[O]]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._jobs.put(None)
+
+    async def run(self, items: list[I]) -> Sequence[O]:
+        result: Future[Sequence[O]] = Future()
+        self._jobs.put((items, result))
+        return await asyncio.wrap_future(result)
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            items, result = job
+            if not result.set_running_or_notify_cancel():
+                continue
+            try:
+                result.set_result(self._run(items))
+            except Exception as error:  # handed to whoever waits
+                result.set_exception(error)

@@ -107,15 +107,15 @@ async def _on_disconnect(_: Request, _error: Exception) -> Response:
     return problem(STATUS[MalformedRequest], "The request makes no sense", "the connection closed inside the body")
 
 
-async def _on_bug(_: Request, error: Exception) -> Response:
+def unexpected(error: Exception) -> Response:
+    """What the client reads of a bug of ours; the log reads all of it."""
     logger.error("unexpected error", exc_info=error)
     return problem(500, HTTPStatus(500).phrase, "unexpected error; the server's log tells more")
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of `app` a problem document."""
+    """Makes every error of `app` a problem document; bugs are left to the outermost middleware."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    app.add_exception_handler(Exception, _on_bug)

@@ -5,11 +5,12 @@ put with its centre of mass at the centre of a 28×28 field.
 """
 
 import io
+from contextlib import suppress
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from serving.errors import NotAnImage, TooLarge, UndecodableImage
 
@@ -29,6 +30,10 @@ FLAT = 16
 """Contrast, of 255, below which an image is blank."""
 REDUCED = 512
 """Larger images are reduced by the largest whole factor that leaves this many pixels along their longer side."""
+TILE_WIDTH, TILE_LENGTH = 322, 323
+"""TIFF tags (TIFF 6.0, section 15)."""
+FULL_SCALES = (1.0, 255.0, 65_535.0)
+"""What white is in images of 32 bits a pixel; the smallest that holds the brightest pixel is taken."""
 
 Image.MAX_IMAGE_PIXELS = None  # `open_image` has its own limit, and Pillow's only warns at first
 
@@ -46,9 +51,19 @@ def open_image(content: bytes, max_pixels: int) -> Image.Image:
         raise NotAnImage(f"send one of {', '.join(FORMATS)}; these {len(content)} bytes are none of them") from None
     except Exception as error:  # decoders raise whatever a damaged header makes them trip over
         raise UndecodableImage(f"its header cannot be read: {error}") from error
-    if image.width * image.height > max_pixels:
-        raise TooLarge(f"the image has {image.width} x {image.height} pixels, at most {max_pixels:,} are taken")
+    if decoded_pixels(image) > max_pixels:
+        raise TooLarge(
+            f"the image has {image.width} x {image.height} pixels or as large tiles; {max_pixels:,} are taken"
+        )
     return image
+
+
+def decoded_pixels(image: Image.Image) -> int:
+    """How many pixels decoding will hold at once: those of the image, or of one tile of a TIFF, if that is larger."""
+    tile = 0
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tile = int(image.tag_v2.get(TILE_WIDTH, 0)) * int(image.tag_v2.get(TILE_LENGTH, 0))
+    return max(image.width * image.height, tile)
 
 
 def to_digit(image: Image.Image) -> NDArray[np.uint8]:
@@ -61,7 +76,7 @@ def to_digit(image: Image.Image) -> NDArray[np.uint8]:
         lossless = image.format in LOSSLESS
         image.draft("L", (REDUCED, REDUCED))
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
+        _turn_upright(image)
         if lossless and image.mode == "L" and image.size == (SIZE, SIZE) and not image.has_transparency_data:
             pixels = np.asarray(image)
             if _border(pixels).mean() <= DARK_BORDER:
@@ -74,13 +89,28 @@ def to_digit(image: Image.Image) -> NDArray[np.uint8]:
 
 def to_gray(image: Image.Image) -> NDArray[np.float32]:
     """Any mode → (height, width) float32 in [0, 255]."""
-    if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bits a pixel: only contrast matters
-        deep = np.nan_to_num(np.asarray(image, np.float32))
-        low, high = float(deep.min()), float(deep.max())
-        return (deep - low) * np.float32(255 / max(high - low, 1e-6))
+    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits a pixel
+        return _deep_to_gray(image)
     if image.has_transparency_data:
         return _flatten(np.asarray(_shrink(image.convert("RGBA")), np.float32))
     return np.asarray(_shrink(image.convert("L")), np.float32)
+
+
+def _deep_to_gray(image: Image.Image) -> NDArray[np.float32]:
+    deep = np.asarray(_shrink(image.convert("F")), np.float64)
+    deep = np.clip(np.nan_to_num(deep, nan=0, posinf=0, neginf=0), 0, None)
+    brightest = float(deep.max())
+    if image.mode.startswith("I;16"):
+        white = FULL_SCALES[-1]
+    else:
+        white = next((scale for scale in FULL_SCALES if brightest <= scale), brightest)
+    return (deep * (255 / white)).astype(np.float32)
+
+
+def _turn_upright(image: Image.Image) -> None:
+    """Follows EXIF orientation; a damaged EXIF block is no reason to refuse the picture."""
+    with suppress(Exception):  # decoders raise whatever they trip over
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _shrink(image: Image.Image) -> Image.Image:
@@ -107,8 +137,9 @@ def cut_out(gray: NDArray[np.float32]) -> NDArray[np.uint8]:
     peak = float(ink.max())
     if peak < FLAT:
         return np.zeros((1, 1), np.uint8)
-    rows, columns = np.nonzero(ink >= INK * peak)
-    cropped = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] * (255 / peak)
+    inked = ink >= INK * peak
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] * (255 / peak)
     return np.asarray(cropped.round(), np.uint8)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class NeighborIndex:
         try:
             with np.load(path) as arrays:
                 index = cls(arrays["ids"].tolist(), arrays["embeddings"], arrays["labels"], arrays["label_given"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise BundleError(f"{path}: not an index: {error}") from error
         if index._embeddings.shape[1:] != (dim,):
             raise BundleError(f"{path}: embeddings of shape {index._embeddings.shape}, the model gives {dim}")

@@ -41,8 +41,9 @@ class Metrics:
         """Tells which model answers."""
         self._model.labels(name, provider).set(1)
 
-    def observe_batch(self, size: int, seconds: float) -> None:
-        """One batch ran."""
+    def observe_batch(self, size: int, seconds: float, waiting: int) -> None:
+        """One batch ran, and `waiting` images wait for the next."""
+        self.waiting.set(waiting)
         self._batch_size.observe(size)
         self._batch_seconds.observe(seconds)
 
@@ -66,6 +67,16 @@ def forget_worker() -> None:
     """Takes this worker's gauges out of the common folder, when it stops."""
     if MULTIPROCESS_VARIABLE in os.environ:
         mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def forget_killed_workers() -> None:
+    """Takes out the gauges of workers that had no time to do it themselves."""
+    for path in Path(os.environ.get(MULTIPROCESS_VARIABLE, "/nowhere")).glob("gauge_*_*.db"):
+        pid = int(path.stem.rsplit("_", 1)[1])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def remove_shared(folder: Path) -> None:

@@ -6,6 +6,7 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.errors import unexpected
 from serving.metrics import Metrics
 
 REQUEST_ID = "X-Request-ID"
@@ -13,7 +14,7 @@ MAX_REQUEST_ID = 128
 
 
 class RequestContext:
-    """Echoes or makes `X-Request-ID` and counts requests by route and status."""
+    """Echoes or makes `X-Request-ID`, counts requests by route and status, and answers bugs with a 500."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -27,15 +28,24 @@ class RequestContext:
         started = time.perf_counter()
         request_id = _request_id(Headers(scope=scope).get(REQUEST_ID))
 
+        answered = False
+
         async def send_with_id(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
                 route = getattr(scope.get("route"), "path", "other")
                 self._metrics.requests.labels(route, message["status"]).inc()
                 self._metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            if answered:
+                raise
+            await unexpected(error)(scope, receive, send_with_id)
 
 
 def _request_id(sent: str | None) -> str:

@@ -96,11 +96,11 @@ def check_tensors(folder: Path, manifest: Manifest, session: onnxruntime.Inferen
     outputs = [TensorSpec(one.name, DTYPES.get(one.type, one.type), tuple(one.shape)) for one in session.get_outputs()]
     if outputs != list(manifest.outputs):
         raise BundleError(f"{folder / MODEL}: gives {outputs}, the manifest says {manifest.outputs}")
-    names = [spec.name for spec in outputs]
-    if names != ["logits", "probabilities", "embedding"]:
-        raise BundleError(f"{folder / MODEL}: its outputs are {names}, not logits, probabilities, embedding")
-    if outputs[1].shape[1] != len(manifest.class_names):
-        raise BundleError(f"{folder / MODEL}: {outputs[1].shape[1]} classes, {len(manifest.class_names)} names")
+    classes, dim = len(manifest.class_names), outputs[-1].shape[-1]
+    sizes = {"logits": classes, "probabilities": classes, "embedding": dim}
+    needed = [TensorSpec(name, "float32", ("batch", size)) for name, size in sizes.items()]
+    if outputs != needed or not isinstance(dim, int):
+        raise BundleError(f"{folder / MODEL}: gives {outputs}, but {classes} class names need {needed}")
 
 
 def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:

@@ -1,28 +1,27 @@
 """What HTTP sees: every route, from upload to answer."""
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Annotated, cast
 
-import anyio
 import numpy as np
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from serving import schemas
 from serving.batcher import Answer, DynamicBatcher
+from serving.decoder import Decoder
 from serving.errors import Draining, MalformedRequest
-from serving.images import open_image, to_digit
 from serving.index import NeighborIndex
 from serving.metrics import Metrics
 from serving.model import Model, Prediction
 from serving.settings import Settings
-from serving.uploads import read_image
+from serving.uploads import read_body, read_image
 
-INLINE_PIXELS = 128 * 128
-"""Images up to this size are decoded where they arrive: a thread hop would take longer."""
 MAX_NEIGHBORS = 100
+MAX_VECTOR_BYTES = 200_000
+"""Largest body of a vector query: more than 4,096 numbers with all their digits."""
 OCTETS = "application/octet-stream"
 
 
@@ -34,12 +33,11 @@ class Services:
     model: Model
     index: NeighborIndex
     batcher: DynamicBatcher[NDArray[np.uint8], Prediction]
+    decoder: Decoder
     metrics: Metrics
-    decoders: anyio.CapacityLimiter
-    """Bounds how many large images are decoded, and so held in memory, at once."""
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The running service's own."""
     return cast(Services, request.app.state.services)
 
@@ -51,13 +49,9 @@ router = APIRouter()
 
 async def answer_upload(request: Request, deps: Services) -> Answer[Prediction]:
     """Upload → what the model says of it; a bad image is refused before it is queued."""
-    settings = deps.settings
-    content = await read_image(request, max_bytes=settings.max_upload_bytes, timeout_s=settings.request_timeout_s)
-    image = open_image(content, settings.max_image_pixels)
-    if image.width * image.height <= INLINE_PIXELS:
-        digit = to_digit(image)
-    else:
-        digit = await anyio.to_thread.run_sync(partial(to_digit, image), limiter=deps.decoders)
+    limit_s = deps.settings.request_timeout_s
+    content = await read_image(request, max_bytes=deps.settings.max_upload_bytes, timeout_s=limit_s)
+    digit = await deps.decoder.decode(content, limit_s)
     return await deps.batcher.submit(digit)
 
 
@@ -113,9 +107,19 @@ async def search(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
     return as_json(neighbors(answer.value.embedding, k, deps), timing(answer))
 
 
-@router.post("/search/vector", response_model=schemas.Found, responses=schemas.PROBLEMS)
-async def search_vector(query: schemas.VectorQuery, deps: Deps, k: Neighbors = 10) -> Response:
+@router.post(
+    "/search/vector",
+    response_model=schemas.Found,
+    responses=schemas.PROBLEMS,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schemas.VECTOR}}}},
+)
+async def search_vector(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
+    body = await read_body(request, max_bytes=MAX_VECTOR_BYTES, timeout_s=deps.settings.request_timeout_s)
+    try:
+        query = schemas.VectorQuery.model_validate_json(body)
+    except ValidationError as error:
+        raise MalformedRequest(f'send {{"embedding": [numbers]}}: {error.errors()[0]["msg"]}') from error
     vector = np.asarray(query.embedding, np.float64)
     if len(vector) != deps.model.dim:
         raise MalformedRequest(f"the embedding has {len(vector)} numbers, this model's have {deps.model.dim}")

@@ -53,6 +53,9 @@ class VectorQuery(BaseModel):
     embedding: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
 
 
+VECTOR = VectorQuery.model_json_schema()
+
+
 class Live(BaseModel):
     """The process answers."""
 

@@ -1,4 +1,4 @@
-"""Everything that can be set, in one place; the environment is read nowhere else."""
+"""Everything that can be set, in one place."""
 
 from pathlib import Path
 from typing import Literal, Self

@@ -10,6 +10,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from serving.errors import MalformedRequest, SlowUpload, TooLarge
 
 FIELD = "file"
+MAX_BOUNDARY = 70
+"""Characters (RFC 2046, section 5.1.1)."""
 
 
 async def read_image(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
@@ -44,14 +46,19 @@ async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> by
 
 async def multipart_file(body: bytes) -> bytes:
     """The content of the field `file` of a multipart body (RFC 7578), whose first line is its boundary."""
-    boundary = body[2 : body.find(b"\r\n")].decode("latin-1")
+    end = body.find(b"\r\n", 2, 2 + MAX_BOUNDARY + 2)
+    if end < 0:
+        raise MalformedRequest("the body starts like multipart, but its first line is no boundary (RFC 2046)")
+    boundary = body[2:end].decode("latin-1")
 
     async def whole() -> AsyncGenerator[bytes, None]:
         yield body
 
     headers = Headers({"content-type": f'multipart/form-data; boundary="{boundary}"'})
     try:
-        form = await MultiPartParser(headers, whole(), max_files=1, max_fields=10).parse()
+        parser = MultiPartParser(headers, whole(), max_files=1, max_fields=10)
+        parser.spool_max_size = len(body) + 1  # it is in memory already: no temporary file
+        form = await parser.parse()
     except (MultiPartException, ValueError) as error:
         raise MalformedRequest(f"the multipart body is damaged: {error}") from error
     try:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -38,10 +37,9 @@ class Service:
         assert self.process.stderr is not None
         self.log.extend(self.process.stderr)
 
-    def stop(self) -> int:
-        """Sends SIGTERM; the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
 
     def close(self) -> None:
         """To be called when the process has ended."""

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
+from PIL import Image
 
-from serving import errors
+from serving import decoder, errors
 from serving.app import create_app
+from serving.images import to_digit
+from serving.index import NeighborIndex
 from serving.settings import Settings
 from tests.serving.fakes import FakeModel, expected_digit, fake_index
 from tests.serving.uploads import encoded, enlarged, png_header
@@ -156,7 +160,15 @@ def test_400_for_bodies_that_make_no_sense(client: TestClient, digits: Digits) -
     assert_problem(client.post("/predict", files={"image": body}), 400, "'file'", "'image'")
     assert_problem(client.post("/predict", files={"file": b""}), 400, "empty")
     assert_problem(client.post("/predict", data={"file": "text"}, files={"other": b"1"}), 400, "'file'")
-    for damaged in (b"--", b"--x", b"--x\r\n", b"--x\r\n\r\n", b"--\r\n\r\nfoo", b'--\xff"\r\n--\xff"--\r\n'):
+    for damaged in (
+        b"--",
+        b"--x",
+        b"--x\r\n",
+        b"--x\r\n\r\n",
+        b"--\r\n\r\nfoo",
+        b'--\xff"\r\n--\xff"--\r\n',
+        b"--" + b";" * 190_000,
+    ):
         assert_problem(client.post("/predict", content=damaged), 400)
     assert_problem(client.post("/predict?embedding=perhaps", content=body), 400, "embedding")
 
@@ -192,6 +204,45 @@ def test_422_for_a_damaged_image(client: TestClient, digits: Digits, model: Fake
 def test_500_when_the_model_fails(client: TestClient, digits: Digits, model: FakeModel) -> None:
     model.error = RuntimeError("cosmic ray")
     assert_problem(client.post("/predict", content=encoded(digits[0][0])), 500, "cosmic ray")
+
+
+def test_500_for_a_bug_of_ours_is_counted_and_carries_its_id(
+    client: TestClient, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(NeighborIndex, "search", bug)
+    response = client.post("/search", content=encoded(digits[0][0]), headers={"X-Request-ID": "mine"})
+    assert_problem(response, 500, "log")
+    assert response.headers["x-request-id"] == "mine"
+    assert 'digits_requests_total{route="/search",status="500"} 1.0' in client.get("/metrics").text
+
+
+def test_large_images_are_decoded_elsewhere_and_refused_when_too_many_wait(
+    client: TestClient, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = encoded(enlarged(digits[0][0], 20))
+    assert client.post("/predict", content=body).status_code == 200
+    released = threading.Event()
+
+    def held(image: Image.Image) -> NDArray[np.uint8]:
+        released.wait(timeout=30)
+        return to_digit(image)
+
+    monkeypatch.setattr(decoder, "to_digit", held)
+    with ThreadPoolExecutor(40) as pool:
+        responses = list(pool.map(lambda _: client.post("/predict", content=body), range(40)))
+    released.set()
+    assert {response.status_code for response in responses} == {503, 504}
+    deadline = time.monotonic() + 5
+    while client.post("/predict", content=body).status_code != 200:
+        assert time.monotonic() < deadline
+
+
+def test_413_for_a_vector_query_without_end(client: TestClient) -> None:
+    body = b'{"embedding": [' + b"1," * 200_000 + b"1]}"
+    assert_problem(client.post("/search/vector", content=body), 413)
 
 
 def test_503_when_too_many_wait_and_504_when_the_answer_takes_too_long(

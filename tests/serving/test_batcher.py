@@ -186,6 +186,8 @@ def test_stopping_with_a_hung_model_answers_everybody() -> None:
         model.released.clear()
         callers = [asyncio.create_task(batcher.submit(item)) for item in range(6)]
         await model.busy()
+        await asyncio.sleep(0.25)
+        assert not batcher.accepting  # not ready: the model hangs
         await batcher.stop()
         outcomes = await asyncio.gather(*callers, return_exceptions=True)
         assert all(isinstance(outcome, Draining | AnswerTimeout) for outcome in outcomes)

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -5,6 +8,7 @@ from PIL import Image, ImageOps
 
 from serving.errors import NotAnImage, TooLarge, UndecodableImage
 from serving.images import SIZE, open_image, to_digit
+from serving.structure import refuse_many_blocks
 from tests.serving.uploads import encoded, enlarged, png_header
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -119,6 +123,56 @@ def test_a_truncated_image_is_refused_and_shows_no_old_pixels(digits: Digits, ki
 def test_the_pixel_limit_is_checked_before_decoding() -> None:
     with pytest.raises(TooLarge, match="30000 x 30000"):
         open_image(png_header(30_000, 30_000), PIXELS)
+
+
+def test_a_tiff_of_enormous_tiles_is_refused() -> None:
+    tile = zlib.compress(bytes(100))
+    tags = [(256, 28), (257, 28), (258, 8), (259, 8), (262, 1), (277, 1), (322, 40_000), (323, 40_000)]
+    tags += [(324, 200), (325, len(tile))]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    with pytest.raises(TooLarge):
+        seen(header.ljust(200, b"\0") + tile)
+
+
+@pytest.mark.parametrize("inside", [-np.inf, np.nan, -3e38, 3e38])
+@pytest.mark.parametrize("outside", [np.inf, 3e38, 0])
+def test_floating_point_images_of_any_values(inside: float, outside: float) -> None:
+    canvas = np.full((40, 40), outside, np.float32)
+    canvas[10:30, 10:30] = inside
+    assert seen(encoded(canvas, "TIFF")).shape == (SIZE, SIZE)
+
+
+def test_a_noisy_blank_page_of_sixteen_bits_is_blank() -> None:
+    noise = np.random.default_rng(0).integers(0, 20, (300, 300))
+    assert not seen(encoded((30_000 + noise).astype(np.uint16))).any()
+
+
+def test_a_damaged_exif_block_is_no_reason_to_refuse(digits: Digits) -> None:
+    assert seen(encoded(enlarged(digits[0][0]), exif=b"Exif\0\0garbage!")).any()
+
+
+def test_images_built_to_keep_the_decoder_busy_are_refused() -> None:
+    exif = b"Exif\0\0" + b"a" * 32
+    jpeg = encoded(np.zeros((16, 16), np.uint8), "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    chunk = struct.pack(">I", 0) + b"teSt" + struct.pack(">I", zlib.crc32(b"teSt"))
+    png = encoded(np.zeros((16, 16), np.uint8))
+    gif = encoded(np.zeros((16, 16), np.uint8), "GIF")
+    start = 13 + (3 << (gif[10] & 7) + 1)
+    comment = b"\x21\xfe" + b"\x01a" * 20_000 + b"\0"
+    for hostile in (
+        jpeg[:2] + segment * 5000 + jpeg[2:],
+        jpeg[:-2] + b"\xff\xda" * 5000 + jpeg[-2:],
+        png[:33] + chunk * 5000 + png[33:],
+        gif[:start] + comment + gif[start:],
+    ):
+        with pytest.raises(TooLarge, match="more metadata"):
+            refuse_many_blocks(hostile)
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"):
+        refuse_many_blocks(encoded(np.zeros((900, 900), np.uint8), kind))
+    for beginning in (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff", b"GIF89a" + b"\xff" * 7):
+        refuse_many_blocks(beginning)
 
 
 def test_damaged_bytes_never_raise_anything_else(digits: Digits) -> None:

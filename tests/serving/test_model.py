@@ -78,7 +78,7 @@ def test_a_manifest_that_lists_no_model_is_refused(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"class_names": ["0", "1"]}, "10 classes, 2 names"),
+        ({"class_names": ["0", "1"]}, "2 class names need"),
         ({"inputs": [{"name": "image", "dtype": "float32", "shape": ["batch", 1, 28, 28]}]}, "takes"),
         ({"outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 10]}]}, "gives"),
     ],

@@ -1,0 +1,56 @@
+"""Decodes uploads in the right place: small ones where they arrive, the others on a bounded pool of threads."""
+
+import asyncio
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.errors import AnswerTimeout, Overloaded
+from serving.images import decoded_pixels, open_image, to_digit
+from serving.structure import refuse_many_blocks
+
+INLINE_BYTES = 16_384
+INLINE_PIXELS = 128 * 128
+"""Images up to these sizes are decoded where they arrive: a thread hop would take longer."""
+WAITING_PER_THREAD = 8
+"""Uploads that may wait for each thread; every one of them is held in memory."""
+
+
+class Decoder:
+    """A pool of one thread a core; what it cannot start or finish in time is refused."""
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decoder")
+        self._unfinished: set[Future[NDArray[np.uint8]]] = set()
+
+    async def decode(self, content: bytes, timeout_s: float) -> NDArray[np.uint8]:
+        """Upload → (28, 28) uint8.
+
+        Raises NotAnImage, UndecodableImage or TooLarge; Overloaded when too many wait; AnswerTimeout.
+        """
+        if len(content) <= INLINE_BYTES:
+            image = open_image(content, self._max_pixels)
+            if decoded_pixels(image) <= INLINE_PIXELS:
+                return to_digit(image)
+        if len(self._unfinished) >= self._threads * (1 + WAITING_PER_THREAD):
+            raise Overloaded(f"{len(self._unfinished)} large images wait to be decoded already; try again later")
+        work = self._pool.submit(self._decode, content)
+        self._unfinished.add(work)
+        work.add_done_callback(self._unfinished.discard)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.wrap_future(work)
+        except TimeoutError:
+            raise AnswerTimeout(f"the image was not decoded within {timeout_s} s") from None
+
+    def close(self) -> None:
+        """Starts nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _decode(self, content: bytes) -> NDArray[np.uint8]:
+        refuse_many_blocks(content)
+        return to_digit(open_image(content, self._max_pixels))

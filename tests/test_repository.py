@@ -1,0 +1,129 @@
+"""The repository checks itself: who imports whom, and whether the documentation says what the code does."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SERVING = {"serving", "models", "numpy", "onnxruntime", "PIL", "fastapi", "starlette", "uvicorn", "orjson"}
+SERVING |= {"pydantic", "pydantic_settings", "prometheus_client"}
+ALLOWED = {
+    "models": set[str](),
+    "serving": SERVING,
+    "training": {
+        "training", "models", "numpy", "torch", "torchvision", "onnx", "onnxruntime", "sklearn", "matplotlib", "PIL",
+        "tqdm", "tyro",
+    },
+    "loadtest": {"loadtest", "locust", "numpy", "PIL", "tyro"},
+}  # fmt: skip
+LAYERS = [
+    {"__main__"}, {"app"}, {"routes", "middleware"}, {"decoder"},
+    {"batcher", "model", "images", "index", "schemas", "structure", "uploads"}, {"metrics", "settings"}, {"errors"},
+]  # fmt: skip
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_packages_import_only_what_they_may(package: str) -> None:
+    for path in sources(package):
+        outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+        assert outside <= ALLOWED[package], path
+        if package in ("serving", "training"):
+            shared = {name for name in imports(path) if name.startswith("models")}
+            assert all(name.startswith("models.manifest") for name in shared), path
+
+
+def test_serving_is_layered() -> None:
+    """A module imports only from layers below its own."""
+    rank = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    modules = {path.stem for path in sources("serving")} - {"__init__"}
+    assert modules == set(rank)
+    for path in sources("serving"):
+        for name in imports(path):
+            parts = name.split(".")
+            target = next((part for part in parts[1:2] if parts[0] == "serving" and part in rank), None)
+            if target:
+                assert rank[target] > rank[path.stem], f"{path.name} imports {target}"
+
+
+def test_serving_loads_neither_torch_nor_onnx() -> None:
+    code = "import sys, serving.__main__; sys.exit(bool({'torch', 'onnx', 'training'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+def test_readme_opens_with_the_two_commands() -> None:
+    first = readme().split("```")[1]
+    assert [line.split("#")[0].strip() for line in first.splitlines()[1:]] == ["make serve", "make test"]
+
+
+def test_readme_names_every_setting_with_its_default() -> None:
+    from serving.settings import PREFIX, Settings
+
+    rows = dict(re.findall(r"^\| `(DIGITS_\w+)` \| `([^`]*)` \|", readme(), re.MULTILINE))
+    assert rows == {f"{PREFIX}{name.upper()}": str(field.default) for name, field in Settings.model_fields.items()}
+
+
+def test_readme_names_every_route() -> None:
+    from serving.app import create_app
+    from serving.settings import Settings
+
+    documented = set(re.findall(r"^\| `(GET|POST) (/[\w/]*)", readme(), re.MULTILINE))
+    paths = create_app(Settings()).openapi()["paths"]
+    actual = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert documented == actual | {("GET", "/docs")}
+
+
+def test_readme_names_every_target() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in re.findall(r"^  make (\S+)", listed, re.MULTILINE):
+        assert f"make {target}" in readme() or target in ("help", "clean"), target
+
+
+def test_readmes_figures_are_the_committed_bundles() -> None:
+    from models.manifest import Manifest
+
+    manifest = Manifest.load(ROOT / "models" / "digits")
+    score = manifest.metrics["test_accuracy"]
+    assert f"{score.value:.2%}".replace("%", " %") in readme()
+    assert f"{score.low:.2%} to {score.high:.2%}".replace("%", " %") in readme()
+
+
+def test_local_links_lead_somewhere() -> None:
+    for document in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (ROOT / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_version_is_pinned_once_and_without_addresses() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!-]+", line) for line in lines)
+    names = [line.split("==")[0].lower() for line in lines]
+    assert len(names) == len(set(names))
+    assert "onnxruntime" not in names, "plain onnxruntime overwrites onnxruntime-gpu's files"
+
+
+def test_no_file_is_long() -> None:
+    for package in (*ALLOWED, "tests"):
+        for path in sources(package):
+            assert len(path.read_text().splitlines()) <= 260, path
