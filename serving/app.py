@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,14 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
         deps.decoder.close()
         forget_worker()
 
-    app = FastAPI(title="fewlabel", description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="fewlabel",
+        version=version("fewlabel"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.include_router(router)
     errors.install(app)
     app.add_middleware(RequestContext, metrics=metrics)

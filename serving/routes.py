@@ -65,7 +65,13 @@ def as_json(content: dict[str, object], headers: dict[str, str] | None = None) -
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), 200, headers, "application/json")
 
 
-@router.post("/predict", response_model=schemas.Predicted, responses=schemas.PROBLEMS, openapi_extra=schemas.IMAGE_BODY)
+@router.post(
+    "/predict",
+    tags=["images"],
+    response_model=schemas.Predicted,
+    responses=schemas.PROBLEMS,
+    openapi_extra=schemas.IMAGE_BODY,
+)
 async def predict(
     request: Request,
     deps: Deps,
@@ -87,6 +93,7 @@ async def predict(
 
 @router.post(
     "/embed",
+    tags=["images"],
     response_model=schemas.Embedded,
     responses={**schemas.PROBLEMS, 200: {"content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}},
     openapi_extra=schemas.IMAGE_BODY,
@@ -100,7 +107,13 @@ async def embed(request: Request, deps: Deps) -> Response:
     return as_json({"embedding": embedding, "dim": len(embedding), "model": deps.model.name}, timing(answer))
 
 
-@router.post("/search", response_model=schemas.Found, responses=schemas.PROBLEMS, openapi_extra=schemas.IMAGE_BODY)
+@router.post(
+    "/search",
+    tags=["similar images"],
+    response_model=schemas.Found,
+    responses=schemas.PROBLEMS,
+    openapi_extra=schemas.IMAGE_BODY,
+)
 async def search(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
     """Which images of the index look most like this one."""
     answer = await answer_upload(request, deps)
@@ -109,6 +122,7 @@ async def search(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
 
 @router.post(
     "/search/vector",
+    tags=["similar images"],
     response_model=schemas.Found,
     responses=schemas.PROBLEMS,
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schemas.VECTOR}}}},
@@ -135,13 +149,13 @@ def neighbors(embedding: NDArray[np.float32], k: int, deps: Services) -> dict[st
     return {"neighbors": [asdict(one) for one in deps.index.search(embedding, k)], "model": deps.model.name}
 
 
-@router.get("/health/live", response_model=schemas.Live)
+@router.get("/health/live", tags=["operation"], response_model=schemas.Live)
 async def live() -> Response:
     """Whether the process answers at all; restart it when it does not."""
     return as_json({"status": "live"})
 
 
-@router.get("/health/ready", response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
+@router.get("/health/ready", tags=["operation"], response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
 async def ready(deps: Deps) -> Response:
     """Whether images are taken now; send none when they are not."""
     if not deps.batcher.accepting:
@@ -149,7 +163,7 @@ async def ready(deps: Deps) -> Response:
     return as_json({"status": "ready", "model": deps.model.name, "provider": deps.model.provider})
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(deps: Deps) -> Response:
     """Prometheus's text format."""
     deps.metrics.waiting.set(deps.batcher.queue_size)

@@ -105,6 +105,7 @@ def test_readmes_figures_are_the_committed_bundles() -> None:
 
     manifest = Manifest.load(ROOT / "models" / "digits")
     score = manifest.metrics["test_accuracy"]
+    assert manifest.model in readme()
     assert f"{score.value:.2%}".replace("%", " %") in readme()
     assert f"{score.low:.2%} to {score.high:.2%}".replace("%", " %") in readme()
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2 as httpx
@@ -62,6 +63,17 @@ def test_the_committed_bundle_has_the_accuracy_that_its_manifest_claims() -> Non
     assert measured.value >= 0.97
     assert measured.value == pytest.approx(manifest["metrics"]["test_accuracy"]["value"], abs=3e-4)
     assert {path.name for path in (BUNDLE / "report").iterdir()} == REPORT
+
+
+def test_the_whole_test_set_posted_as_png_gets_the_offline_answers() -> None:
+    """Accuracy through the service equals the offline figure, to the image."""
+    _, test = load_mnist(ROOT / "data")
+    images = test.images[:, 0].numpy()
+    offline = run_onnx(BUNDLE / "model.onnx", test.images.numpy())
+    with running_service() as service, httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda image: client.post("/predict", content=encoded(image)).json()["digit"], images)
+        served = np.array(list(answers))
+    np.testing.assert_array_equal(served, offline.predicted)
 
 
 def test_the_committed_sample_is_the_test_sets_own(digits: Digits) -> None:
