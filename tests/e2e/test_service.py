@@ -14,11 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.model import load_model
-from tests.conftest import BUNDLE, ROOT
+from tests.conftest import BUNDLE, ROOT, Digits
 from tests.servers import Service, clean_environment, command, running_service
 from tests.serving.uploads import encoded, enlarged, png_header
-
-Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +106,13 @@ def test_a_connection_that_closes_inside_the_body_is_no_error_of_ours(service: S
     time.sleep(0.2)
     assert 'status="500"' not in client.get("/metrics").text
     assert not any("Traceback" in line for line in service.log)
+
+
+def test_an_upload_that_never_ends_is_refused_in_time() -> None:
+    with running_service("--request-timeout-s", "0.3") as service, ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection(service.address(), timeout=10))
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 408")
 
 
 def test_what_was_accepted_is_answered_before_the_service_stops(digits: Digits) -> None:

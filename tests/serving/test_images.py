@@ -9,9 +9,9 @@ from PIL import Image, ImageOps
 from serving.errors import NotAnImage, TooLarge, UndecodableImage
 from serving.images import SIZE, open_image, to_digit
 from serving.structure import refuse_many_blocks
+from tests.conftest import Digits
 from tests.serving.uploads import encoded, enlarged, png_header
 
-Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 PIXELS = 25_000_000
 
 

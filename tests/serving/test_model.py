@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.manifest import BundleError, Manifest
 from serving.index import NeighborIndex
 from serving.model import CPU, ProviderError, cuda_devices, load_model
-from tests.conftest import BUNDLE
-
-Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+from tests.conftest import BUNDLE, Digits
 
 
 @pytest.fixture

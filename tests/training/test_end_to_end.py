@@ -9,16 +9,14 @@ from pathlib import Path
 import httpx2 as httpx
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tests.conftest import BUNDLE, ROOT
+from tests.conftest import BUNDLE, ROOT, Digits
 from tests.servers import running_service
 from tests.serving.uploads import encoded
 from training.data import load_mnist
 from training.evaluate import accuracy
 from training.export import run_onnx
 
-Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 REPORT = {"views.png", "curves.png", "confusion.png", "embeddings.png"}
 
 

@@ -1,0 +1,24 @@
+"""A service on the fake model."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app import create_app
+from serving.settings import Settings
+from tests.serving.fakes import FakeModel, fake_index
+
+LIMIT = 200_000
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+def client(model: FakeModel) -> Iterator[TestClient]:
+    settings = Settings(max_upload_bytes=LIMIT, request_timeout_s=0.5, max_batch_size=4, max_queue_size=4)
+    with TestClient(create_app(settings, model, fake_index()), raise_server_exceptions=False) as client:
+        yield client
