@@ -13,42 +13,26 @@ import tyro
 from models.manifest import INDEX, MODEL, BundleError
 from training import export, report
 from training.config import TrainingSettings
-from training.data import Dataset, forget_labels, load_mnist
+from training.data import forget_labels, load_mnist
 from training.download import DataError
 from training.evaluate import accuracy, confusion_matrix
-from training.finetune import finetune
-from training.loop import History, seeded_generator
-from training.networks import Backbone, Classifier, count_parameters, select_device
-from training.pretrain import pretrain
-from training.selftrain import selftrain
-
-
-def train(data: Dataset, settings: TrainingSettings) -> tuple[Classifier, dict[str, History]]:
-    """Images, few of them labelled → classifier, with what each stage saw."""
-    generator = seeded_generator(settings.seed, data.images.device)
-    labelled, unlabelled = data.labelled(), data.unlabelled()
-    backbone = Backbone().to(data.images.device).to(memory_format=torch.channels_last)
-    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator)}
-    classifier, history["finetune"] = finetune(
-        backbone, labelled.images, labelled.labels, len(data.class_names), settings.finetune, generator
-    )
-    classifier, history["selftrain"] = selftrain(
-        classifier, unlabelled.images, labelled.images, labelled.labels, settings.selftrain, generator
-    )
-    return classifier, history
+from training.loop import has_bfloat16
+from training.networks import count_parameters, select_device
+from training.pipeline import train
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:
     """Data → bundle; returns the summary that `main` prints."""
-    started = time.perf_counter()
     everything, test = load_mnist(settings.data)
+    settings.check(len(everything))
     data = forget_labels(everything.subset(torch.arange(settings.images or len(everything))), keep=settings.labels)
-    device = select_device()
+    device, folder = select_device(), settings.output
+    folder.mkdir(parents=True, exist_ok=True)  # now, rather than fail after the training
     say(f"{len(data):,} images, {settings.labels} of them labelled; training on {device} with seed {settings.seed}")
+    started = time.perf_counter()
     classifier, history = train(data.to(device), settings)
     trained = time.perf_counter()
 
-    folder = settings.output
     export.retract_manifest(folder)
     export.write_onnx(classifier, folder / MODEL)
     indexed = data.subset(torch.arange(min(settings.index_size, len(data))))
@@ -63,7 +47,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.curves(folder / "report/curves.png", history)
     report.confusion(folder / "report/confusion.png", confusion, data.class_names, score)
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
-    manifest = export.write_manifest(folder, settings, data.class_names, score)
+    manifest = export.write_manifest(folder, settings, data, score, conditions(device))
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
     return {
@@ -74,12 +58,17 @@ def run(settings: TrainingSettings) -> dict[str, object]:
         "parameters": count_parameters(classifier),
         "parity": difference,
         "last_loss": {stage: round(float(np.mean(seen.loss[-25:])), 4) for stage, seen in history.items()},
-        "device": str(device),
-        "threads": torch.get_num_threads(),
+        **conditions(device),
         "training_seconds": round(trained - started, 1),
         "total_seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
+
+
+def conditions(device: torch.device) -> dict[str, object]:
+    """What the weights depend on besides the settings."""
+    precision = "bfloat16" if has_bfloat16(device) else "float32"
+    return {"device": str(device), "threads": torch.get_num_threads(), "precision": precision}
 
 
 def say(line: str) -> None:
@@ -92,7 +81,7 @@ def main() -> int:
     settings = tyro.cli(TrainingSettings, prog="python -m training")
     try:
         summary = run(settings)
-    except (DataError, BundleError, ValueError, FloatingPointError) as error:
+    except (DataError, BundleError, ValueError, FloatingPointError, OSError) as error:
         say(f"error: {error}")
         return 1
     print(json.dumps(summary))

@@ -35,3 +35,18 @@ class TrainingSettings:
     """Few-label stage."""
     selftrain: SelftrainSettings = SelftrainSettings()
     """Pseudo-label stage."""
+
+    def check(self, available: int) -> None:
+        """Raises ValueError for counts that cannot work with `available` training images."""
+        images = available if self.images is None else self.images
+        if not 0 < images <= available:
+            raise ValueError(f"--images {images}: there are {available:,}")
+        if not 0 < self.labels <= images:
+            raise ValueError(f"--labels {self.labels}: there are {images:,} images")
+        if self.index_size < 1:
+            raise ValueError(f"--index-size {self.index_size}: at least 1")
+        if images < self.pretrain.batch_size:
+            raise ValueError(f"--pretrain.batch-size {self.pretrain.batch_size}: there are only {images:,} images")
+        if images - self.labels < self.selftrain.batch_size:
+            unlabelled = f"only {images - self.labels:,} images have no label"
+            raise ValueError(f"--selftrain.batch-size {self.selftrain.batch_size}: {unlabelled}")

@@ -21,6 +21,8 @@ class Dataset:
     labels: Tensor
     """(n,) int64, an index into `class_names`, or UNLABELLED."""
     class_names: tuple[str, ...]
+    name: str
+    """What the images are, for reports."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -77,6 +79,7 @@ def _dataset(images: bytes, labels: bytes) -> Dataset:
         images=torch.from_numpy(parse_idx(images)).unsqueeze(1),
         labels=torch.from_numpy(parse_idx(labels).astype(np.int64)),
         class_names=tuple(str(digit) for digit in range(10)),
+        name="MNIST",
     )
 
 

@@ -27,8 +27,9 @@ PARITY_TOLERANCE = 1e-4
 OUTPUTS = ("logits", "probabilities", "embedding")
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy")
 PROTOCOL = (
-    "Accuracy of this file run by onnxruntime on the 10,000 MNIST test images, scored once after the last epoch; "
-    "training saw the training images, the labels named in `training.labels` and nothing of the test set."
+    "Accuracy of this file run by onnxruntime on {tested:,} {name} test images, scored once after the last epoch. The "
+    "run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test set; its "
+    "settings were chosen on the labels of training images 50,000 to 59,999."
 )
 
 
@@ -115,20 +116,22 @@ def write_index(path: Path, data: Dataset, answers: Answers) -> None:
     partial.replace(path)
 
 
-def write_manifest(folder: Path, settings: TrainingSettings, class_names: tuple[str, ...], test: Metric) -> Manifest:
-    """Declares the files in `folder` a bundle: to be called last."""
+def write_manifest(
+    folder: Path, settings: TrainingSettings, data: Dataset, test: Metric, conditions: dict[str, object]
+) -> Manifest:
+    """Declares the files in `folder` a bundle: to be called last. `conditions` go beside the settings."""
     graph = onnx.load(folder / MODEL).graph
     manifest = Manifest(
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=_git_commit(),
-        protocol=PROTOCOL,
+        protocol=PROTOCOL.format(tested=test.n, name=data.name, images=len(data), labels=settings.labels),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
         inputs=tuple(_spec(value) for value in graph.input),
         outputs=tuple(_spec(value) for value in graph.output),
-        class_names=class_names,
+        class_names=data.class_names,
         metrics={"test_accuracy": test},
-        training=_plain(settings),
+        training={**_plain(settings), **conditions},
         packages={"onnxruntime": onnxruntime.__version__, **{name: version(name) for name in PACKAGES}},
     )
     manifest.save(folder)
@@ -154,8 +157,12 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
 
 
 def _git_commit() -> str | None:
-    result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return result.stdout.strip() if result.returncode == 0 else None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):  # no git here, or no repository
+        return None
+    return result.stdout.strip()
 
 
 def _replace(path: Path, content: bytes) -> None:

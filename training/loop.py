@@ -1,5 +1,7 @@
 """What every training stage shares: seeded randomness, precision, one optimisation step, progress and history."""
 
+import math
+import os
 import sys
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -20,6 +22,7 @@ class History:
 
 def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
     """A generator on `device`; also seeds torch's global one (initial weights) and asks for deterministic kernels."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS may not be deterministic
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
     # Nothing here reads memory that it has not written; filling it first costs a third of a step on a CPU.
@@ -29,11 +32,14 @@ def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
 
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the hardware multiplies it natively (2.9 times faster on a CPU that does), else float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bfloat16(device))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 natively."""
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=native)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class Optimisation:
@@ -43,14 +49,14 @@ class Optimisation:
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
         self._schedule: LRScheduler = OneCycleLR(
-            self._optimizer, max_lr=learning_rate, total_steps=steps + 1, pct_start=0.1
+            self._optimizer, max_lr=learning_rate, total_steps=steps + 1, pct_start=max(0.1, 2 / (steps + 1))
         )
         self.history = History()
 
     def step(self, loss: Tensor) -> float:
         """One descent step on `loss`; returns its value. Raises FloatingPointError when it is not finite."""
         value = float(loss.item())
-        if not torch.isfinite(loss):
+        if not math.isfinite(value):
             raise FloatingPointError(f"the loss became {value}: lower the learning rate")
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

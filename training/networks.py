@@ -33,7 +33,7 @@ class Backbone(nn.Module):
             *_block(first, second),
             nn.MaxPool2d(2),  # (n, second, 7, 7)
             *_block(second, third),
-            nn.MaxPool2d(2),  # (n, third, 3, 3): the last row and column are MNIST's margin
+            nn.MaxPool2d(2),  # (n, third, 3, 3): the last row and column are margin
             nn.Flatten(),
             nn.Linear(third * 9, features, bias=False),
             nn.BatchNorm1d(features),

@@ -16,8 +16,6 @@ from training.augment import ViewSettings, random_views
 from training.loop import History, Optimisation, Progress, autocast
 from training.networks import Classifier
 
-BALANCE = 20
-
 
 @dataclass(frozen=True)
 class SelftrainSettings:
@@ -29,6 +27,8 @@ class SelftrainSettings:
     """Unlabelled images a step."""
     labelled_batch_size: int = 64
     """Labelled images a step, drawn with replacement."""
+    balance: float = 20.0
+    """How many labels a class the belief in balanced classes is worth, when predictions are aligned to frequencies."""
     threshold: float = 0.95
     """Teacher's probability above which its answer counts as a label."""
     teacher_decay: float = 0.99
@@ -60,13 +60,13 @@ class DistributionAlignment:
         return aligned / aligned.sum(dim=1, keepdim=True)
 
 
-def class_frequencies(labels: Tensor, classes: int) -> Tensor:
+def class_frequencies(labels: Tensor, classes: int, balance: float) -> Tensor:
     """What is believed of the classes' frequencies after seeing `labels`: (classes,) float32, sums to 1.
 
-    Mean of the posterior under a Dirichlet prior as strong as BALANCE labels a class: a few labels say little (200
-    drawn from MNIST hold 13 to 26 of a class), and aligning to their chance imbalance teaches mistakes.
+    Mean of the posterior under a Dirichlet prior worth `balance` labels a class: a few labels say little (of 200 drawn
+    from ten about equally frequent classes, one class here has 13 and another 26).
     """
-    counts = torch.bincount(labels, minlength=classes).float() + BALANCE
+    counts = torch.bincount(labels, minlength=classes).float() + balance
     return counts / counts.sum()
 
 
@@ -92,7 +92,7 @@ def selftrain(
         multi_avg_fn=get_ema_multi_avg_fn(settings.teacher_decay),  # type: ignore[no-untyped-call]
         use_buffers=True,
     ).eval()
-    align = DistributionAlignment(class_frequencies(labels, classes))
+    align = DistributionAlignment(class_frequencies(labels, classes, settings.balance))
     steps = len(unlabelled) // settings.batch_size
     optimisation = Optimisation(
         classifier.train(),

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from training.augment import ViewSettings, affine_field, elastic_field, random_views
+from training.augment import ViewSettings, affine_field, affine_matrices, elastic_field, random_views
 from training.data import Dataset
 
 STILL = ViewSettings(rotation_degrees=0, scale=0, shear=0, translate_pixels=0, elastic_pixels=0)
@@ -38,38 +39,55 @@ def test_a_seed_fixes_the_views(sample: Dataset) -> None:
     assert not torch.equal(one, other)
 
 
-def test_a_shift_of_whole_pixels_is_exact(sample: Dataset) -> None:
-    """Whatever the random shift is, sampling at it equals moving the pixels by it."""
-    settings = replace(STILL, translate_pixels=3.0)
-    field = affine_field(1, 28, settings, seeded(3))
-    still = affine_field(1, 28, STILL, seeded(3))
-    shift = ((field - still)[0, :, 0, 0] * 14).tolist()  # in pixels
-    assert all(abs(part) <= 3 for part in shift)
-    assert torch.allclose((field - still)[0, 0], (field - still)[0, 0, 0, 0])
-    grid = (still + torch.tensor([2.0, -1.0]).view(1, 2, 1, 1) * 2 / 28).permute(0, 2, 3, 1)
-    moved = F.grid_sample(sample.images[:1].float(), grid, align_corners=False)[0, 0]
-    expected = torch.zeros(28, 28)
-    expected[1:, :-2] = sample.images[0, 0, :-1, 2:].float()
-    torch.testing.assert_close(moved, expected, atol=1e-2, rtol=0)
+def parts(matrices: Tensor) -> dict[str, Tensor]:
+    """Rotation (degrees), scales, shear and shifts (pixels) that the (n, 2, 3) matrices are made of."""
+    first, second, shift = matrices.unbind(dim=2)
+    angle = torch.atan2(first[:, 1], first[:, 0])
+    rotation = torch.stack([torch.stack([angle.cos(), angle.sin()]), torch.stack([-angle.sin(), angle.cos()])])
+    turned = torch.einsum("ijn,nj->ni", rotation, second)  # the second column with the rotation undone
+    return {
+        "rotation_degrees": angle.rad2deg(),
+        "scale_x": first.norm(dim=1) - 1,
+        "scale_y": turned[:, 1] - 1,
+        "shear": turned[:, 0] / turned[:, 1],
+        "shift_x": shift[:, 0] * 14,
+        "shift_y": shift[:, 1] * 14,
+    }
+
+
+def test_every_part_of_the_affine_map_fills_its_range_and_no_more() -> None:
+    settings = ViewSettings(rotation_degrees=20, scale=0.3, shear=0.4, translate_pixels=3)
+    limits = {"rotation_degrees": 20.0, "scale_x": 0.3, "scale_y": 0.3, "shear": 0.4, "shift_x": 3.0, "shift_y": 3.0}
+    for name, values in parts(affine_matrices(5000, 28, settings, seeded())).items():
+        assert values.abs().max() <= limits[name] * 1.0001, name
+        assert values.max() > 0.98 * limits[name], name
+        assert values.min() < -0.98 * limits[name], name
+        assert abs(values.mean().item()) < 0.03 * limits[name], name
 
 
 def test_the_affine_field_equals_torchs_own() -> None:
-    field = affine_field(1, 28, STILL, seeded())
-    identity = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
-    torch.testing.assert_close(
-        field.permute(0, 2, 3, 1), F.affine_grid(identity, [1, 1, 28, 28], align_corners=False), atol=1e-6, rtol=0
-    )
+    matrices = affine_matrices(50, 28, ViewSettings(), seeded())
+    ours = affine_field(matrices, 28).permute(0, 2, 3, 1)
+    theirs = F.affine_grid(matrices, [50, 1, 28, 28], align_corners=False)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_a_view_is_the_image_sampled_at_its_field(sample: Dataset) -> None:
+    """The whole of `random_views` again, from the same random numbers, by torch's own affine_grid and F.interpolate."""
+    settings, generator = ViewSettings(), seeded(5)
+    matrices = affine_matrices(40, 28, settings, generator)
+    control = torch.randn((40, 2, 5, 5), generator=generator) * settings.elastic_pixels * 2 / 28
+    elastic = F.interpolate(control, size=(28, 28), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    grid = F.affine_grid(matrices, [40, 1, 28, 28], align_corners=False) + elastic
+    expected = F.grid_sample(sample.images[:40].float(), grid, align_corners=False)
+    views = random_views(sample.images[:40], settings, seeded(5)).float()
+    assert (views - expected).abs().max() <= 0.51
+    assert (views - sample.images[:40].float()).abs().max() > 100
 
 
 def test_nothing_is_ever_mirrored() -> None:
-    """The affine part keeps orientation (positive determinant), the elastic part does not fold the plane on average."""
-    settings = replace(ViewSettings(), elastic_pixels=0)
-    field = affine_field(5000, 28, settings, seeded()) * 14  # pixels
-    right = field[:, :, 0, 1] - field[:, :, 0, 0]
-    down = field[:, :, 1, 0] - field[:, :, 0, 0]
-    determinant = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
-    assert determinant.min() > 0.3
-    assert determinant.max() < 3
+    determinants = torch.linalg.det(affine_matrices(5000, 28, ViewSettings(), seeded())[:, :, :2])
+    assert determinants.min() > 0.5
 
 
 def test_the_elastic_field_has_its_standard_deviation_and_is_smooth() -> None:

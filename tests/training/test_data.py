@@ -72,6 +72,7 @@ def test_when_no_source_answers_the_error_tells_what_to_do_in_two_lines(tiny: No
         mnist_files(tmp_path)
     assert len(str(caught.value).splitlines()) == 2
     assert all(name in str(caught.value) for name in CONTENTS)
+    assert "https://" in str(caught.value)
 
 
 def test_sources_are_asked_in_order_until_the_files_are_there(
@@ -101,7 +102,17 @@ def test_read_verified_refuses_damaged_gzip(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="damaged"):
         read_verified(tmp_path / "x.gz", "0")
-    assert find(tmp_path, "y") is None
+
+
+def test_another_data_sets_files_and_folders_of_the_same_name_do_not_disturb(tiny: None, tmp_path: Path) -> None:
+    for name, content in CONTENTS.items():
+        (tmp_path / "A" / name).mkdir(parents=True)
+        (tmp_path / "B").mkdir(exist_ok=True)
+        (tmp_path / "B" / name).write_bytes(b"other images")
+        (tmp_path / "C").mkdir(exist_ok=True)
+        (tmp_path / "C" / name).write_bytes(content)
+    assert mnist_files(tmp_path) == CONTENTS
+    assert find(tmp_path / "A", "train-images-idx3-ubyte") is None
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -
 def test_mistakes_are_one_clear_message() -> None:
     result = train("--images", "100", "--labels", "200")
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "error: 200 labels cannot be kept of 100 images"
+    assert result.stderr.splitlines()[-1] == "error: --labels 200: there are 100 images"
     assert result.stdout == ""
 
 

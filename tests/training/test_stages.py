@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.__main__ import train
 from training.config import TrainingSettings
 from training.data import Dataset, forget_labels
 from training.finetune import FinetuneSettings, finetune
 from training.loop import Optimisation, seeded_generator
 from training.networks import Backbone, Classifier, ClassifierHead, ServedModel, count_parameters
+from training.pipeline import train
 from training.pretrain import PretrainSettings, pretrain
 from training.selftrain import (
     DistributionAlignment,
@@ -130,6 +130,34 @@ def test_the_served_network_is_tiny_and_its_outputs_fit_together(sample: Dataset
 
 
 def test_class_frequencies_are_smoothed() -> None:
-    frequencies = class_frequencies(torch.tensor([0, 0, 1]), 3)
-    assert frequencies.sum().item() == pytest.approx(1)
-    assert frequencies[0] > frequencies[1] > frequencies[2] > 0
+    frequencies = class_frequencies(torch.tensor([0, 0, 1]), 3, 1.0)
+    assert frequencies.tolist() == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+    assert class_frequencies(torch.tensor([0, 0, 1]), 3, 1e9).tolist() == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize("steps", range(1, 13))
+def test_a_stage_may_be_short(steps: int) -> None:
+    model = torch.nn.Linear(1, 1)
+    optimisation = Optimisation(model, learning_rate=0.1, weight_decay=0.0, steps=steps)
+    for _ in range(steps):
+        optimisation.step(model(torch.ones(1)).sum() ** 2)
+    assert len(optimisation.history.loss) == len(optimisation.history.learning_rate) == steps
+    assert max(optimisation.history.learning_rate) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (TrainingSettings(images=70_000), "--images 70000"),
+        (TrainingSettings(images=0), "--images 0"),
+        (TrainingSettings(labels=0), "--labels 0"),
+        (TrainingSettings(images=600, labels=601), "--labels 601"),
+        (TrainingSettings(index_size=0), "--index-size 0"),
+        (TrainingSettings(images=500), "--pretrain.batch-size 512"),
+        (TrainingSettings(images=600), "--selftrain.batch-size 448"),
+    ],
+)
+def test_counts_that_cannot_work_are_named_before_anything_runs(settings: TrainingSettings, words: str) -> None:
+    TrainingSettings().check(60_000)
+    with pytest.raises(ValueError, match=words):
+        settings.check(60_000)
