@@ -1,0 +1,35 @@
+"""Training on a GPU; counted as skipped elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.manifest import MODEL
+from tests.conftest import Digits
+from training.config import TrainingSettings
+from training.data import Dataset, forget_labels
+from training.export import parity, write_onnx
+from training.finetune import FinetuneSettings
+from training.pipeline import train
+from training.pretrain import PretrainSettings
+from training.selftrain import SelftrainSettings
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+SMALL = TrainingSettings(
+    pretrain=PretrainSettings(epochs=3, batch_size=128),
+    finetune=FinetuneSettings(steps=40, batch_size=64),
+    selftrain=SelftrainSettings(epochs=2, batch_size=96, labelled_batch_size=32),
+)
+
+
+def test_training_is_bitwise_repeatable_and_exports(digits: Digits, tmp_path: Path) -> None:
+    images = torch.from_numpy(digits[0]).unsqueeze(1)
+    data = Dataset(images, torch.from_numpy(digits[1].astype(np.int64)), tuple("0123456789"), "digits")
+    few = forget_labels(data, keep=100).to(torch.device("cuda"))
+    one, again = train(few, SMALL)[0], train(few, SMALL)[0]
+    for ours, theirs in zip(one.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    write_onnx(one, tmp_path / MODEL)
+    assert parity(one, tmp_path / MODEL, images.numpy()) <= 1e-4
