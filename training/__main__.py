@@ -5,6 +5,7 @@ import resource
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ import tyro
 
 from models.manifest import INDEX, MODEL, BundleError
 from training import export, report
+from training.checkpoint import Checkpoint, run_key
 from training.config import TrainingSettings
 from training.data import forget_labels, load_mnist
 from training.download import DataError
@@ -19,6 +21,9 @@ from training.evaluate import accuracy, confusion_matrix
 from training.loop import has_bfloat16
 from training.networks import count_parameters, select_device
 from training.pipeline import train
+
+RUNS = Path("runs")
+"""Where unfinished runs are kept: started again with the same settings, one goes on where it was stopped."""
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:
@@ -30,7 +35,9 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     folder.mkdir(parents=True, exist_ok=True)  # now, rather than fail after the training
     say(f"{len(data):,} images, {settings.labels} of them labelled; training on {device} with seed {settings.seed}")
     started = time.perf_counter()
-    classifier, history = train(data.to(device), settings)
+    made_by = {**export.plain(settings), **conditions(device), **export.packages()}
+    checkpoint = Checkpoint(RUNS / run_key(data, made_by))
+    classifier, history = train(data.to(device), settings, checkpoint)
     trained = time.perf_counter()
 
     export.retract_manifest(folder)
@@ -48,6 +55,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.confusion(folder / "report/confusion.png", confusion, data.class_names, score)
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
     manifest = export.write_manifest(folder, settings, data, score, conditions(device))
+    checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
     return {

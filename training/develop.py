@@ -62,7 +62,7 @@ def main() -> int:
         print(f"{stage}: {scores[stage]['value']:.2%} of {len(truth):,} development labels", file=sys.stderr)
 
     started = time.perf_counter()
-    train(data, settings, observe)
+    train(data, settings, observe=observe)
     seconds = round(time.perf_counter() - started, 1)
     print(
         json.dumps({"development_accuracy": scores, "seed": settings.seed, "seconds": seconds, "device": str(device)})

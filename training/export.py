@@ -131,8 +131,8 @@ def write_manifest(
         outputs=tuple(_spec(value) for value in graph.output),
         class_names=data.class_names,
         metrics={"test_accuracy": test},
-        training={**_plain(settings), **conditions},
-        packages={"onnxruntime": onnxruntime.__version__, **{name: version(name) for name in PACKAGES}},
+        training={**plain(settings), **conditions},
+        packages=packages(),
     )
     manifest.save(folder)
     return manifest
@@ -144,10 +144,16 @@ def retract_manifest(folder: Path) -> None:
     (folder / MANIFEST).unlink(missing_ok=True)
 
 
-def _plain(settings: TrainingSettings) -> dict[str, object]:
+def plain(settings: TrainingSettings) -> dict[str, object]:
+    """The settings, less where files lay on this machine, which is nobody's business."""
     fields = asdict(settings)
-    del fields["output"], fields["data"]  # where files lay on this machine is nobody's business
+    del fields["output"], fields["data"]
     return fields
+
+
+def packages() -> dict[str, str]:
+    """The versions that the weights or the graph depend on."""
+    return {"onnxruntime": onnxruntime.__version__, **{name: version(name) for name in PACKAGES}}
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

@@ -7,8 +7,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.augment import ViewSettings, random_views
+from training.checkpoint import Checkpoint, RandomState, Stateful
 from training.loop import History, Optimisation, Progress, autocast
 from training.networks import Backbone, Classifier, ClassifierHead
+
+SAVE_EVERY = 100
+"""Steps between checkpoints: some seconds."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ def finetune(
     classes: int,
     settings: FinetuneSettings,
     generator: torch.Generator,
+    checkpoint: Checkpoint = Checkpoint(),
 ) -> tuple[Classifier, History]:
     """Trains `backbone` in place under a new head.
 
@@ -52,12 +57,21 @@ def finetune(
         weight_decay=settings.weight_decay,
         steps=settings.steps,
     )
-    with Progress("finetune", settings.steps * settings.batch_size) as progress:
-        for _ in range(settings.steps):
+    parts: dict[str, Stateful] = {
+        "classifier": classifier,
+        "optimisation": optimisation,
+        "random": RandomState(generator),
+    }
+    stage = checkpoint.stage("finetune", parts)
+    done = stage.resume()
+    with Progress("finetune", settings.steps * settings.batch_size, done * settings.batch_size) as progress:
+        for step in range(done, settings.steps):
             batch = torch.randint(len(images), (settings.batch_size,), generator=generator, device=images.device)
             views = random_views(images[batch], settings.views, generator)
             with autocast(images.device):
                 logits = classifier(views)
             loss = F.cross_entropy(logits.float(), labels[batch], label_smoothing=settings.label_smoothing)
             progress.update(len(batch), optimisation.step(loss))
+            if (step + 1) % SAVE_EVERY == 0 or step + 1 == settings.steps:
+                stage.save(step + 1)
     return classifier.eval(), optimisation.history

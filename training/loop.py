@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,13 +67,39 @@ class Optimisation:
         self._schedule.step()
         return value
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, besides the weights, and what was seen so far."""
+        return {
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "loss": self.history.loss,
+            "learning_rate": self.history.learning_rate,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.history.loss[:] = state["loss"]
+        self.history.learning_rate[:] = state["learning_rate"]
+
 
 class Progress:
-    """A progress bar of one stage on stderr: images done, images/s, time left, loss."""
+    """A progress bar of one stage on stderr: images done, images/s, time left, loss.
 
-    def __init__(self, stage: str, images: int) -> None:
+    Args:
+        images: in all. done: of which an earlier start has done so many.
+    """
+
+    def __init__(self, stage: str, images: int, done: int = 0) -> None:
         self._bar = tqdm(
-            total=images, desc=f"{stage:<10}", unit=" images", unit_scale=True, file=sys.stderr, mininterval=0.5
+            total=images,
+            initial=done,
+            desc=f"{stage:<10}",
+            unit=" images",
+            unit_scale=True,
+            file=sys.stderr,
+            mininterval=0.5,
         )
 
     def __enter__(self) -> "Progress":

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from training.checkpoint import Checkpoint
 from training.config import TrainingSettings
 from training.data import Dataset
 from training.finetune import finetune
@@ -18,25 +19,40 @@ Observer = Callable[[str, nn.Module], None]
 
 
 def train(
-    data: Dataset, settings: TrainingSettings, observe: Observer | None = None
+    data: Dataset,
+    settings: TrainingSettings,
+    checkpoint: Checkpoint = Checkpoint(),
+    observe: Observer | None = None,
 ) -> tuple[Classifier, dict[str, History]]:
-    """Pretrains on all images, fine-tunes on the labelled ones, self-trains on the others.
+    """Pretrains on all images, fine-tunes on the labelled ones, self-trains on the others; from `checkpoint` on.
 
     Returns the classifier, and what each stage saw.
     """
     generator = seeded_generator(settings.seed, data.images.device)
     labelled, unlabelled = data.labelled(), data.unlabelled()
     backbone = Backbone().to(data.images.device).to(memory_format=torch.channels_last)
-    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator)}
+    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator, checkpoint)}
     if observe:
         observe("pretrain", backbone)
     classifier, history["finetune"] = finetune(
-        backbone, labelled.images, labelled.labels, len(data.class_names), settings.finetune, generator
+        backbone,
+        labelled.images,
+        labelled.labels,
+        len(data.class_names),
+        settings.finetune,
+        generator,
+        checkpoint,
     )
     if observe:
         observe("finetune", classifier)
     classifier, history["selftrain"] = selftrain(
-        classifier, unlabelled.images, labelled.images, labelled.labels, settings.selftrain, generator
+        classifier,
+        unlabelled.images,
+        labelled.images,
+        labelled.labels,
+        settings.selftrain,
+        generator,
+        checkpoint,
     )
     if observe:
         observe("selftrain", classifier)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.augment import ViewSettings, random_views
+from training.checkpoint import Checkpoint, RandomState, Stateful
 from training.loop import History, Optimisation, Progress, autocast
 from training.losses import nt_xent_loss
 from training.networks import Backbone, ProjectionHead
@@ -29,7 +30,13 @@ class PretrainSettings:
     """The random transforms: wider than where labels are taught, since here no label can break."""
 
 
-def pretrain(backbone: Backbone, images: Tensor, settings: PretrainSettings, generator: torch.Generator) -> History:
+def pretrain(
+    backbone: Backbone,
+    images: Tensor,
+    settings: PretrainSettings,
+    generator: torch.Generator,
+    checkpoint: Checkpoint = Checkpoint(),
+) -> History:
     """Trains `backbone` in place; the projection head exists only in here.
 
     Args:
@@ -46,13 +53,18 @@ def pretrain(backbone: Backbone, images: Tensor, settings: PretrainSettings, gen
         weight_decay=settings.weight_decay,
         steps=settings.epochs * steps,
     )
-    with Progress("pretrain", settings.epochs * steps * settings.batch_size) as progress:
-        for _ in range(settings.epochs):
+    parts: dict[str, Stateful] = {"model": model, "optimisation": optimisation, "random": RandomState(generator)}
+    stage = checkpoint.stage("pretrain", parts)
+    done = stage.resume()
+    epoch_images = steps * settings.batch_size
+    with Progress("pretrain", settings.epochs * epoch_images, done * epoch_images) as progress:
+        for epoch in range(done, settings.epochs):
             order = torch.randperm(len(images), generator=generator, device=images.device)
             for batch in torch.split(order, settings.batch_size)[:steps]:
                 views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, generator)
                 loss = contrastive_loss(model, views, settings.temperature)
                 progress.update(len(batch), optimisation.step(loss))
+            stage.save(epoch + 1)
     return optimisation.history
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.augment import ViewSettings, random_views
+from training.checkpoint import Checkpoint, RandomState
 from training.loop import History, Optimisation, Progress, autocast
 from training.networks import Classifier
 
@@ -59,6 +60,14 @@ class DistributionAlignment:
         aligned = probabilities * (self._target / self._mean)
         return aligned / aligned.sum(dim=1, keepdim=True)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running mean."""
+        return {"mean": self._mean}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Goes on from `state`."""
+        self._mean = state["mean"].to(self._target.device)
+
 
 def class_frequencies(labels: Tensor, classes: int, balance: float) -> Tensor:
     """What is believed of the classes' frequencies after seeing `labels`: (classes,) float32, sums to 1.
@@ -77,6 +86,7 @@ def selftrain(
     labels: Tensor,
     settings: SelftrainSettings,
     generator: torch.Generator,
+    checkpoint: Checkpoint = Checkpoint(),
 ) -> tuple[Classifier, History]:
     """Trains `classifier` in place; returns the teacher that followed it.
 
@@ -100,8 +110,20 @@ def selftrain(
         weight_decay=settings.weight_decay,
         steps=settings.epochs * steps,
     )
-    with Progress("selftrain", settings.epochs * steps * settings.batch_size) as progress:
-        for _ in range(settings.epochs):
+    stage = checkpoint.stage(
+        "selftrain",
+        {
+            "classifier": classifier,
+            "teacher": teacher,
+            "alignment": align,
+            "optimisation": optimisation,
+            "random": RandomState(generator),
+        },
+    )
+    done = stage.resume()
+    epoch_images = steps * settings.batch_size
+    with Progress("selftrain", settings.epochs * epoch_images, done * epoch_images) as progress:
+        for epoch in range(done, settings.epochs):
             order = torch.randperm(len(unlabelled), generator=generator, device=images.device)
             for batch in torch.split(order, settings.batch_size)[:steps]:
                 drawn = torch.randint(
@@ -116,6 +138,7 @@ def selftrain(
                 loss = F.cross_entropy(given, labels[drawn]) + unsupervised
                 progress.update(len(batch), optimisation.step(loss))
                 teacher.update_parameters(classifier)
+            stage.save(epoch + 1)
     student = teacher.module
     assert isinstance(student, Classifier)
     return student.eval(), optimisation.history

@@ -1,0 +1,116 @@
+"""Stopped anywhere and started again, a run ends with the weights of one that was never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+from training.checkpoint import Checkpoint, StageCheckpoint, run_key
+from training.config import TrainingSettings
+from training.data import Dataset, forget_labels
+from training.finetune import FinetuneSettings
+from training.pipeline import train
+from training.pretrain import PretrainSettings
+from training.selftrain import SelftrainSettings
+
+SMALL = TrainingSettings(
+    pretrain=PretrainSettings(epochs=3, batch_size=128),
+    finetune=FinetuneSettings(steps=110, batch_size=32),
+    selftrain=SelftrainSettings(epochs=3, batch_size=96, labelled_batch_size=32),
+)
+
+
+class Killed(BaseException):
+    """What stands for the end of the process."""
+
+
+def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
+    sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = forget_labels(sample, keep=100)
+    whole, history = train(few, SMALL)
+    save = StageCheckpoint.save
+
+    def save_and_die(self: StageCheckpoint, done: int) -> None:
+        save(self, done)
+        raise Killed
+
+    monkeypatch.setattr(StageCheckpoint, "save", save_and_die)
+    checkpoint, deaths = Checkpoint(tmp_path), 0
+    while True:
+        try:
+            resumed, seen = train(few, SMALL, checkpoint)
+            break
+        except Killed:
+            deaths += 1
+    assert deaths == 3 + 2 + 3
+    for ours, theirs in zip(resumed.state_dict().values(), whole.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert seen == history
+    checkpoint.clear()
+    assert not tmp_path.exists()
+
+
+def test_half_a_file_is_never_read(sample: Dataset, tmp_path: Path) -> None:
+    """What was being written when the end came lies beside the last whole file, and is not looked at."""
+    model = torch.nn.Linear(2, 2)
+    stage = Checkpoint(tmp_path).stage("toy", {"model": model})
+    assert stage.resume() == 0
+    stage.save(1)
+    (tmp_path / "toy.partial").write_bytes(b"half")
+    weights = model.weight.detach().clone()
+    torch.nn.init.zeros_(model.weight)
+    assert stage.resume() == 1
+    assert torch.equal(model.weight, weights)
+
+
+def test_another_run_has_another_name(sample: Dataset) -> None:
+    few = forget_labels(sample, keep=100)
+    key = run_key(few, {"seed": 0})
+    assert key == run_key(few, {"seed": 0})
+    others = {
+        run_key(few, {"seed": 1}),
+        run_key(forget_labels(sample, keep=101), {"seed": 0}),
+        run_key(replace(few, images=few.images.flip(0)), {"seed": 0}),
+    }
+    assert len(others | {key}) == 4
+
+
+def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Path) -> None:
+    """SIGKILL at moments that fall into different stages."""
+    small = ["--images", "4000", "--pretrain.epochs", "2", "--selftrain.epochs", "2", "--finetune.steps", "120"]
+    command = [sys.executable, "-m", "training", "--data", str(ROOT / "data"), "--index-size", "100", *small]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def start(output: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [*command, "--output", output], cwd=tmp_path, env=environment, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+
+    def model_of(process: "subprocess.Popen[str]") -> str:
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0
+        return str(json.loads(out.splitlines()[-1])["model"])
+
+    for stage in ("pretrain", "finetune", "selftrain"):
+        process = start("killed")
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "runs").glob(f"*/{stage}.pt")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    killed = model_of(start("killed"))
+    assert not list((tmp_path / "runs").glob("*"))
+    assert killed == model_of(start("whole"))
