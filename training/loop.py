@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from tqdm import tqdm
 
+from training.diagnostics import Diagnosis
+
 
 @dataclass
 class History:
@@ -109,6 +111,12 @@ class Progress:
         """`images` more are done."""
         self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         self._bar.update(images)
+
+    def tell(self, when: str, diagnosis: Diagnosis) -> None:
+        """A line above the bar; one more when something is wrong."""
+        self._bar.write(f"{when}: {diagnosis}", file=sys.stderr)
+        if warning := diagnosis.warning():
+            self._bar.write(f"WARNING: {warning}", file=sys.stderr)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

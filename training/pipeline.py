@@ -8,6 +8,7 @@ from torch import nn
 from training.checkpoint import Checkpoint
 from training.config import TrainingSettings
 from training.data import Dataset
+from training.diagnostics import Diagnosis, diagnose
 from training.finetune import finetune
 from training.loop import History, seeded_generator
 from training.networks import Backbone, Classifier
@@ -16,6 +17,9 @@ from training.selftrain import selftrain
 
 Observer = Callable[[str, nn.Module], None]
 """Told each stage's name and what it trained; must draw no random numbers and leave the weights alone."""
+
+LOOKED_AT = 1000
+"""Images that the diagnosis after each epoch of pretraining looks at, besides the labelled ones."""
 
 
 def train(
@@ -31,7 +35,11 @@ def train(
     generator = seeded_generator(settings.seed, data.images.device)
     labelled, unlabelled = data.labelled(), data.unlabelled()
     backbone = Backbone().to(data.images.device).to(memory_format=torch.channels_last)
-    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator, checkpoint)}
+
+    def look() -> Diagnosis:
+        return diagnose(backbone, data.images[:LOOKED_AT], labelled.images, labelled.labels, settings.pretrain.views)
+
+    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator, checkpoint, look)}
     if observe:
         observe("pretrain", backbone)
     classifier, history["finetune"] = finetune(

@@ -1,5 +1,6 @@
 """Self-supervised stage: SimCLR (Chen et al. 2020, arXiv:2002.05709). Sees no label."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from training.augment import ViewSettings, random_views
 from training.checkpoint import Checkpoint, RandomState, Stateful
+from training.diagnostics import Diagnosis
 from training.loop import History, Optimisation, Progress, autocast
 from training.losses import nt_xent_loss
 from training.networks import Backbone, ProjectionHead
@@ -36,11 +38,13 @@ def pretrain(
     settings: PretrainSettings,
     generator: torch.Generator,
     checkpoint: Checkpoint = Checkpoint(),
+    look: Callable[[], Diagnosis] | None = None,
 ) -> History:
     """Trains `backbone` in place; the projection head exists only in here.
 
     Args:
         images: (n, 1, 28, 28) uint8 on the backbone's device, n at least `batch_size`.
+        look: asked after every epoch how the backbone is doing.
     """
     if len(images) < settings.batch_size:
         raise ValueError(f"{len(images)} images are fewer than one batch of {settings.batch_size}")
@@ -65,6 +69,8 @@ def pretrain(
                 loss = contrastive_loss(model, views, settings.temperature)
                 progress.update(len(batch), optimisation.step(loss))
             stage.save(epoch + 1)
+            if look:
+                progress.tell(f"epoch {epoch + 1}", look())
     return optimisation.history
 
 
