@@ -22,7 +22,7 @@ loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-
 	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) $(ARGS)
 
 loadtest-ui: $(VENVS)/loadtest/.ready ## open Locust's own page; a service must run (HOST=http://127.0.0.1:8000)
-	$(VENVS)/loadtest/bin/locust -f loadtest/locustfile.py --host $(or $(HOST),http://127.0.0.1:8000) $(ARGS)
+	$(VENVS)/loadtest/bin/locust -f loadtest/locustfile.py --web-host 127.0.0.1 --host $(or $(HOST),http://127.0.0.1:8000) $(ARGS)
 
 test: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## ruff, mypy and the whole suite; the serving tests once more without torch
 	$(VENVS)/dev/bin/ruff check .
