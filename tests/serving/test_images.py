@@ -10,7 +10,7 @@ from serving.errors import NotAnImage, TooLarge, UndecodableImage
 from serving.images import SIZE, open_image, to_digit
 from serving.structure import refuse_many_blocks
 from tests.conftest import Digits
-from tests.serving.uploads import encoded, enlarged, png_header
+from tests.serving.uploads import encoded, enlarged, jpeg_of_segments, png_header
 
 PIXELS = 25_000_000
 
@@ -153,16 +153,14 @@ def test_a_damaged_exif_block_is_no_reason_to_refuse(digits: Digits) -> None:
 
 
 def test_images_built_to_keep_the_decoder_busy_are_refused() -> None:
-    exif = b"Exif\0\0" + b"a" * 32
     jpeg = encoded(np.zeros((16, 16), np.uint8), "JPEG")
-    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     chunk = struct.pack(">I", 0) + b"teSt" + struct.pack(">I", zlib.crc32(b"teSt"))
     png = encoded(np.zeros((16, 16), np.uint8))
     gif = encoded(np.zeros((16, 16), np.uint8), "GIF")
     start = 13 + (3 << (gif[10] & 7) + 1)
     comment = b"\x21\xfe" + b"\x01a" * 20_000 + b"\0"
     for hostile in (
-        jpeg[:2] + segment * 5000 + jpeg[2:],
+        jpeg_of_segments(5000),
         jpeg[:-2] + b"\xff\xda" * 5000 + jpeg[-2:],
         png[:33] + chunk * 5000 + png[33:],
         gif[:start] + comment + gif[start:],

@@ -24,6 +24,14 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
+def jpeg_of_segments(count: int) -> bytes:
+    """A small JPEG with so many EXIF segments, which Pillow concatenates one by one."""
+    exif = b"Exif\0\0" + b"a" * 32
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    jpeg = encoded(np.zeros((16, 16), np.uint8), "JPEG")
+    return jpeg[:2] + segment * count + jpeg[2:]
+
+
 def enlarged(digit: NDArray[np.uint8], factor: int = 8) -> Image.Image:
     """A bigger picture of the digit, light on dark."""
     side = 28 * factor
