@@ -100,7 +100,7 @@ def random_views(images: Tensor, settings: ViewSettings, generator: torch.Genera
     """
     n, _, size, _ = images.shape
     field = affine_field(affine_matrices(n, size, settings, generator), size)
-    field = field + elastic_field(n, size, settings, generator)
+    field += elastic_field(n, size, settings, generator)
     grid = field.permute(0, 2, 3, 1)
     views = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return views.round().to(torch.uint8)
+    return views.round_().to(torch.uint8)
