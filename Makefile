@@ -5,11 +5,11 @@ HOST := $(filter http%,$(HOST))
 VENVS := .venv
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help serve train-export loadtest loadtest-ui test clean
+.PHONY: help serve train-export benchmark-accuracy loadtest loadtest-ui test clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options go in ARGS, for example: make serve ARGS='--port 9000'; ARGS=--help lists them."
 
 serve: $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model
@@ -17,6 +17,9 @@ serve: $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the com
 
 train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/
 	$(VENVS)/dev/bin/python -m training $(ARGS)
+
+benchmark-accuracy: $(VENVS)/dev/.ready ## train with five seeds and renew the table in training/README.md
+	$(VENVS)/dev/bin/python -m training.benchmark $(ARGS)
 
 loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it, or HOST=http://…
 	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) $(ARGS)

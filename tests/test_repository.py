@@ -17,8 +17,8 @@ ALLOWED = {
     "models": set[str](),
     "serving": SERVING,
     "training": {
-        "training", "models", "numpy", "torch", "torchvision", "onnx", "onnxruntime", "sklearn", "matplotlib", "PIL",
-        "tqdm", "tyro",
+        "training", "models", "numpy", "torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "matplotlib",
+        "PIL", "tqdm", "tyro",
     },
     "loadtest": {"loadtest", "locust", "numpy", "PIL", "tyro"},
 }  # fmt: skip

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from training.evaluate import accuracy, confusion_matrix, wilson_interval
+from training.evaluate import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    negative_log_likelihood,
+    softmax,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_of_a_published_example() -> None:
@@ -30,3 +37,24 @@ def test_accuracy_of_nothing_is_refused() -> None:
 def test_confusion_matrix_has_true_classes_in_rows() -> None:
     matrix = confusion_matrix(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]), 3)
     assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+
+
+def test_calibration_error_of_cases_counted_by_hand() -> None:
+    """Two answers of 0.9, one right; two of 0.6, both right: (2·|0.5 − 0.9| + 2·|1 − 0.6|) / 4."""
+    probabilities = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.4, 0.6]])
+    assert expected_calibration_error(probabilities, np.array([0, 0, 0, 1])) == pytest.approx(0.4)
+    assert expected_calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0
+
+
+def test_calibration_error_vanishes_for_answers_that_come_true_as_often_as_they_say() -> None:
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1, 200_000)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    labels = (random.uniform(size=200_000) > confidence).astype(np.int64)
+    assert expected_calibration_error(probabilities, labels) < 0.005
+
+
+def test_log_likelihood_and_softmax() -> None:
+    probabilities = softmax(np.log(np.array([[1.0, 3.0], [2.0, 2.0]], np.float32)) + 1000)
+    np.testing.assert_allclose(probabilities, [[0.25, 0.75], [0.5, 0.5]], rtol=1e-3)
+    assert negative_log_likelihood(probabilities, np.array([1, 0])) == pytest.approx(-np.log(0.75 * 0.5) / 2, rel=1e-3)
