@@ -98,7 +98,7 @@ def run_locust(host: str, expected: list[int], settings: LoadSettings) -> dict[s
         environment = {**os.environ, **variables, "PYTHONPATH": root}
         code = subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
         if code != 0 or not summary_file.exists():
-            raise LoadTestError(f"Locust ended with exit code {code} and without figures: see the lines above")
+            raise LoadTestError(f"Locust did not finish (exit code {code}): see the lines above")
         figures: dict[str, Any] = json.loads(summary_file.read_text())
         return figures
 

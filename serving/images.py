@@ -53,7 +53,7 @@ def open_image(content: bytes, max_pixels: int) -> Image.Image:
         raise UndecodableImage(f"its header cannot be read: {error}") from error
     if decoded_pixels(image) > max_pixels:
         raise TooLarge(
-            f"the image has {image.width} x {image.height} pixels or as large tiles; {max_pixels:,} are taken"
+            f"the image has {image.width} x {image.height} pixels or tiles too large; at most {max_pixels:,} are taken"
         )
     return image
 

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     max_queue_size: int = Field(1024, ge=1, le=1_000_000)
     """Images that may wait for the model; more are refused with 503."""
     request_timeout_s: float = Field(10.0, gt=0, le=3600)
-    """Seconds that an upload may take (408 after them), and that an image may wait for its answer (504)."""
+    """Seconds that an upload may take to arrive (408 after them), to be decoded and to be answered (504)."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
     """Largest request body, bytes."""
     max_image_pixels: int = Field(25_000_000, ge=784)

@@ -5,7 +5,6 @@ import resource
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,17 +12,13 @@ import tyro
 
 from models.manifest import INDEX, MODEL, BundleError
 from training import export, report
-from training.checkpoint import Checkpoint, run_key
 from training.config import TrainingSettings
 from training.data import forget_labels, load_mnist
 from training.download import DataError
 from training.evaluate import accuracy, confusion_matrix
-from training.loop import has_bfloat16
 from training.networks import count_parameters, select_device
 from training.pipeline import train
-
-RUNS = Path("runs")
-"""Where unfinished runs are kept: started again with the same settings, one goes on where it was stopped."""
+from training.provenance import conditions, open_checkpoint
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:
@@ -35,8 +30,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     folder.mkdir(parents=True, exist_ok=True)  # now, rather than fail after the training
     say(f"{len(data):,} images, {settings.labels} of them labelled; training on {device} with seed {settings.seed}")
     started = time.perf_counter()
-    made_by = {**export.plain(settings), **conditions(device), **export.packages()}
-    checkpoint = Checkpoint(RUNS / run_key(data, made_by))
+    checkpoint = open_checkpoint(data, settings, device)
     classifier, history = train(data.to(device), settings, checkpoint)
     trained = time.perf_counter()
 
@@ -54,7 +48,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.curves(folder / "report/curves.png", history)
     report.confusion(folder / "report/confusion.png", confusion, data.class_names, score)
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
-    manifest = export.write_manifest(folder, settings, data, score, conditions(device))
+    manifest = export.write_manifest(folder, settings, data, score, device)
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
@@ -71,12 +65,6 @@ def run(settings: TrainingSettings) -> dict[str, object]:
         "total_seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-
-
-def conditions(device: torch.device) -> dict[str, object]:
-    """What the weights depend on besides the settings."""
-    precision = "bfloat16" if has_bfloat16(device) else "float32"
-    return {"device": str(device), "threads": torch.get_num_threads(), "precision": precision}
 
 
 def say(line: str) -> None:

@@ -17,15 +17,13 @@ from typing import Any
 import tyro
 from scipy.stats import t
 
-from training import export
-from training.__main__ import RUNS, conditions
-from training.checkpoint import Checkpoint, run_key
 from training.config import TrainingSettings
 from training.data import Dataset, forget_labels, load_mnist
 from training.develop import answers
 from training.evaluate import accuracy, expected_calibration_error, negative_log_likelihood, softmax
 from training.networks import count_parameters, select_device
 from training.pipeline import train
+from training.provenance import conditions, open_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent / "README.md"
@@ -36,7 +34,7 @@ def measure(seed: int, everything: Dataset, test: Dataset) -> dict[str, object]:
     """One run of `make train-export`'s settings with another seed."""
     settings, device = replace(TrainingSettings(), seed=seed), select_device()
     data = forget_labels(everything, keep=settings.labels)
-    checkpoint = Checkpoint(RUNS / run_key(data, {**export.plain(settings), **conditions(device), **export.packages()}))
+    checkpoint = open_checkpoint(data, settings, device)
     started = time.perf_counter()
     classifier, _ = train(data.to(device), settings, checkpoint)
     seconds = time.perf_counter() - started

@@ -3,11 +3,9 @@
 Figures and index come from the exported file run by onnxruntime: what is measured is what is served.
 """
 
-import subprocess
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +18,12 @@ from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metri
 from training.config import TrainingSettings
 from training.data import Dataset
 from training.networks import Classifier, ServedModel
+from training.provenance import conditions, git_commit, packages, plain
 
 OPSET = 18
 """Read by onnxruntime, Triton and OpenVINO alike."""
 PARITY_TOLERANCE = 1e-4
 OUTPUTS = ("logits", "probabilities", "embedding")
-PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy")
 PROTOCOL = (
     "Accuracy of this file run by onnxruntime on {tested:,} {name} test images, scored once after the last epoch. The "
     "run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test set; its "
@@ -117,21 +115,21 @@ def write_index(path: Path, data: Dataset, answers: Answers) -> None:
 
 
 def write_manifest(
-    folder: Path, settings: TrainingSettings, data: Dataset, test: Metric, conditions: dict[str, object]
+    folder: Path, settings: TrainingSettings, data: Dataset, test: Metric, device: torch.device
 ) -> Manifest:
-    """Declares the files in `folder` a bundle: to be called last. `conditions` go beside the settings."""
+    """Declares the files in `folder` a bundle: to be called last. `device` is where the weights were trained."""
     graph = onnx.load(folder / MODEL).graph
     manifest = Manifest(
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=_git_commit(),
+        git_commit=git_commit(),
         protocol=PROTOCOL.format(tested=test.n, name=data.name, images=len(data), labels=settings.labels),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
         inputs=tuple(_spec(value) for value in graph.input),
         outputs=tuple(_spec(value) for value in graph.output),
         class_names=data.class_names,
         metrics={"test_accuracy": test},
-        training={**plain(settings), **conditions},
+        training={**plain(settings), **conditions(device)},
         packages=packages(),
     )
     manifest.save(folder)
@@ -144,31 +142,10 @@ def retract_manifest(folder: Path) -> None:
     (folder / MANIFEST).unlink(missing_ok=True)
 
 
-def plain(settings: TrainingSettings) -> dict[str, object]:
-    """The settings, less where files lay on this machine, which is nobody's business."""
-    fields = asdict(settings)
-    del fields["output"], fields["data"]
-    return fields
-
-
-def packages() -> dict[str, str]:
-    """The versions that the weights or the graph depend on."""
-    return {"onnxruntime": onnxruntime.__version__, **{name: version(name) for name in PACKAGES}}
-
-
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
     shape = tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)
     return TensorSpec(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
-
-
-def _git_commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):  # no git here, or no repository
-        return None
-    return result.stdout.strip()
 
 
 def _replace(path: Path, content: bytes) -> None:

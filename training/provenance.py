@@ -1,0 +1,51 @@
+"""What a run's weights depend on: settings, device, threads, precision, versions, code."""
+
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from training.checkpoint import Checkpoint, run_key
+from training.config import TrainingSettings
+from training.data import Dataset
+from training.loop import has_bfloat16
+
+PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy")
+RUNS = Path("runs")
+"""Where unfinished runs are kept: started again under the same conditions, one goes on where it was stopped."""
+
+
+def open_checkpoint(data: Dataset, settings: TrainingSettings, device: torch.device) -> Checkpoint:
+    """Where this run stands, if it was started before; `data` is on the CPU."""
+    return Checkpoint(RUNS / run_key(data, {**plain(settings), **conditions(device), **packages()}))
+
+
+def conditions(device: torch.device) -> dict[str, object]:
+    """What the weights depend on besides settings and versions."""
+    precision = "bfloat16" if has_bfloat16(device) else "float32"
+    return {"device": str(device), "threads": torch.get_num_threads(), "precision": precision}
+
+
+def plain(settings: TrainingSettings) -> dict[str, object]:
+    """The settings, less where files lay on this machine, which is nobody's business."""
+    fields = asdict(settings)
+    del fields["output"], fields["data"]
+    return fields
+
+
+def packages() -> dict[str, str]:
+    """The versions that the weights or the graph depend on."""
+    return {"onnxruntime": onnxruntime.__version__, **{name: version(name) for name in PACKAGES}}
+
+
+def git_commit() -> str | None:
+    """The commit of this code, marked where it was changed since; None where that is not known."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):  # no git here, or no repository
+        return None
+    return result.stdout.strip()
