@@ -3,9 +3,11 @@ PYTHON ?= python3
 ARGS ?=
 HOST := $(filter http%,$(HOST))
 VENVS := .venv
+PRESET_fast := --pretrain.epochs 2 --selftrain.epochs 3 --distill.epochs 4
+PRESET_ARGS = $(if $(PRESET),$(or $(PRESET_$(PRESET)),$(error there is no PRESET=$(PRESET), only PRESET=fast)))
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help serve train-export benchmark-accuracy loadtest loadtest-ui test clean
+.PHONY: help serve train-export benchmark-accuracy article loadtest loadtest-ui test clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -15,11 +17,14 @@ help: ## print every target with one line each
 serve: $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model
 	$(VENVS)/serve/bin/python -m serving $(ARGS)
 
-train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/
-	$(VENVS)/dev/bin/python -m training $(ARGS)
+train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/; PRESET=fast takes a third of the time
+	$(VENVS)/dev/bin/python -m training $(PRESET_ARGS) $(ARGS)
 
-benchmark-accuracy: $(VENVS)/dev/.ready ## train with five seeds and renew the table in training/README.md
+benchmark-accuracy: $(VENVS)/dev/.ready ## repeat the experiments with several seeds and renew the table in training/README.md
 	$(VENVS)/dev/bin/python -m training.benchmark $(ARGS)
+
+article: $(VENVS)/dev/.ready ## run the article's three experiments as its notebook does
+	$(VENVS)/dev/bin/python -m training.reproduce $(ARGS)
 
 loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it, or HOST=http://…
 	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) $(ARGS)

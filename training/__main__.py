@@ -11,11 +11,17 @@ import torch
 import tyro
 
 from models.manifest import INDEX, MODEL, BundleError
-from training import export, report
+from training import card, export, report
 from training.config import TrainingSettings
 from training.data import forget_labels, load_mnist
 from training.download import DataError
-from training.evaluate import accuracy, confusion_matrix
+from training.evaluate import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    negative_log_likelihood,
+    softmax,
+)
 from training.networks import count_parameters, select_device
 from training.pipeline import train
 from training.provenance import conditions, open_checkpoint
@@ -47,14 +53,22 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.view_pairs(folder / "report/views.png", data.images, settings.pretrain.views)
     report.curves(folder / "report/curves.png", history)
     report.confusion(folder / "report/confusion.png", confusion, data.class_names, score)
+    report.mistakes(
+        folder / "report/mistakes.png", test.images.numpy(), answers.probabilities, labels, data.class_names
+    )
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
+    calibration = expected_calibration_error(softmax(answers.logits), labels)
+    likelihood = negative_log_likelihood(softmax(answers.logits), labels)
     manifest = export.write_manifest(folder, settings, data, score, device)
+    card.write(folder, manifest, count_parameters(classifier), calibration, likelihood)
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
     return {
         "model": manifest.model,
         "test_accuracy": asdict(score),
+        "ece_15": calibration,
+        "nll": likelihood,
         "labels": settings.labels,
         "seed": settings.seed,
         "parameters": count_parameters(classifier),

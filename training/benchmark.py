@@ -1,8 +1,8 @@
-"""How good the method is over several seeds: `make benchmark-accuracy`.
+"""How good the method is: `make benchmark-accuracy`.
 
-One JSON file a run under training/results/, written when the run is complete: stopped and started again, only what is
-missing runs. The test set is scored once a run, after the last epoch. The table in training/README.md is made of these
-files.
+Every experiment with several seeds, one JSON file a run under training/results/, written when the run is complete:
+stopped and started again, only what is missing runs. The test set is scored once a run, after the last epoch. The table
+in training/README.md is made of these files. Pretraining sees no labels, so runs of one seed share it.
 """
 
 import json
@@ -10,91 +10,156 @@ import re
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import tyro
+from numpy.typing import NDArray
 from scipy.stats import t
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
 
 from training.config import TrainingSettings
-from training.data import Dataset, forget_labels, load_mnist
-from training.develop import answers
+from training.data import Dataset, keep_labels, load_mnist
+from training.develop import answers, linear_probe
 from training.evaluate import accuracy, expected_calibration_error, negative_log_likelihood, softmax
-from training.networks import count_parameters, select_device
+from training.experiments import EXPERIMENTS, Experiment
+from training.finetune import FinetuneSettings, finetune
+from training.loop import seeded_generator
+from training.networks import Backbone, Classifier, count_parameters, select_device
 from training.pipeline import train
-from training.provenance import conditions, open_checkpoint
+from training.provenance import conditions, open_checkpoint, pretraining_folder
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent / "README.md"
 MARKERS = "<!-- benchmark -->", "<!-- /benchmark -->"
+SUPERVISED = FinetuneSettings(steps=2000, learning_rate=3e-3)
+"""As many views as the student sees in distillation, within 10 %."""
 
 
-def measure(seed: int, everything: Dataset, test: Dataset) -> dict[str, object]:
-    """One run of `make train-export`'s settings with another seed."""
-    settings, device = replace(TrainingSettings(), seed=seed), select_device()
-    data = forget_labels(everything, keep=settings.labels)
-    checkpoint = open_checkpoint(data, settings, device)
+def measure(experiment: Experiment, seed: int, everything: Dataset, test: Dataset) -> dict[str, object]:
+    """One run."""
+    device = select_device()
+    kept = experiment.draw(everything.labels, seed)
+    settings = replace(TrainingSettings(), seed=seed, labels=len(kept), distill=experiment.distill)
+    data, truth = keep_labels(everything, kept), test.labels.numpy()
+    on_device, judged = data.to(device), test.images.to(device)
+    scores: dict[str, object] = {}
     started = time.perf_counter()
-    classifier, _ = train(data.to(device), settings, checkpoint)
+    if experiment.supervised:
+        classifier = supervised(on_device, seed)
+    else:
+        checkpoint = open_checkpoint(data, settings, device)
+        checkpoint.share("pretrain", pretraining_folder(data, settings, device))
+
+        def observe(_stage: str, made: torch.nn.Module | Tensor) -> None:
+            if not isinstance(made, Backbone):
+                return
+            few = on_device.labelled()
+            scores["linear_probe"] = asdict(accuracy(linear_probe(made, few.images, few.labels, judged), truth))
+            scores["knn"] = asdict(accuracy(neighbours(made, everything.to(device), judged), truth))
+
+        classifier, _ = train(on_device, settings, checkpoint, observe, experiment.student)
+        checkpoint.clear()
     seconds = time.perf_counter() - started
-    labels = test.labels.numpy()
-    probabilities = softmax(answers(classifier, test.images.to(device)))
-    checkpoint.clear()
+    probabilities = softmax(answers(classifier, judged))
     return {
+        "experiment": experiment.name,
         "seed": seed,
-        "labels": settings.labels,
+        "labels": len(kept),
         "parameters": count_parameters(classifier),
-        "test_accuracy": asdict(accuracy(probabilities.argmax(axis=1), labels)),
-        "ece_15": expected_calibration_error(probabilities, labels),
-        "nll": negative_log_likelihood(probabilities, labels),
+        "test_accuracy": asdict(accuracy(probabilities.argmax(axis=1), truth)),
+        "ece_15": expected_calibration_error(probabilities, truth),
+        "nll": negative_log_likelihood(probabilities, truth),
+        **scores,
         "seconds": round(seconds, 1),
         **conditions(device),
     }
 
 
+def supervised(data: Dataset, seed: int) -> Classifier:
+    """The served network, from random weights, on nothing but the labelled images."""
+    generator = seeded_generator(seed, data.images.device)
+    few = data.labelled()
+    backbone = Backbone().to(data.images.device).to(memory_format=torch.channels_last)
+    return finetune(backbone, few.images, few.labels, len(data.class_names), SUPERVISED, generator)[0]
+
+
+def neighbours(backbone: Backbone, known: Dataset, judged: Tensor) -> NDArray[np.int64]:
+    """Classes of the `judged` images by their 5 nearest of all `known` ones, by cosine of frozen features."""
+    backbone.eval()
+    search = KNeighborsClassifier(5, metric="cosine").fit(answers(backbone, known.images), known.labels.cpu().numpy())
+    predicted: NDArray[np.int64] = search.predict(answers(backbone, judged))
+    return predicted
+
+
+def row(title: str, values: list[float], form: str, worst: Callable[[list[float]], float]) -> str:
+    """Mean, standard deviation, 95 % interval of the mean (Student's t), worst and n, in Markdown."""
+    if len(values) < 2:
+        return f"| {title} | {form.format(values[0])} | | | | 1 |"
+    mean, spread = statistics.mean(values), statistics.stdev(values)
+    reach = float(t.ppf(0.975, len(values) - 1)) * spread / len(values) ** 0.5
+    cells = [form.format(value) for value in (mean, spread, mean - reach, mean + reach, worst(values))]
+    return f"| {title} | {cells[0]} | {cells[1]} | {cells[2]} to {cells[3]} | {cells[4]} | {len(values)} |"
+
+
 def table(runs: list[dict[str, Any]]) -> str:
-    """Mean, standard deviation, 95 % interval of the mean (Student's t), worst and n of the runs, in Markdown."""
-    rows = [
-        ("test accuracy", [100 * run["test_accuracy"]["value"] for run in runs], "{:.2f} %", min),
-        ("expected calibration error, 15 bins", [100 * run["ece_15"] for run in runs], "{:.2f} %", max),
-        ("negative log-likelihood", [run["nll"] for run in runs], "{:.4f}", max),
-    ]
+    """The experiments' figures on the test set, in Markdown; an experiment without runs is left out."""
+
+    def percent(title: str, values: list[float], worst: Callable[[list[float]], float] = min) -> str:
+        return row(title, [100 * value for value in values], "{:.2f} %", worst)
+
     lines = ["| figure | mean | standard deviation | 95 % interval of the mean | worst | n |", "|---" * 6 + "|"]
-    for name, values, form, worst in rows:
-        mean, spread = statistics.mean(values), statistics.stdev(values)
-        reach = float(t.ppf(0.975, len(values) - 1)) * spread / len(values) ** 0.5
-        cells = [form.format(value) for value in (mean, spread, mean - reach, mean + reach, worst(values))]
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {cells[2]} to {cells[3]} | {cells[4]} | {len(values)} |")
+    for experiment in EXPERIMENTS:
+        mine = [run for run in runs if run["experiment"] == experiment.name]
+        if mine:
+            lines.append(percent(experiment.title, [run["test_accuracy"]["value"] for run in mine]))
+        if experiment is EXPERIMENTS[0] and mine:
+            probe = [run["linear_probe"]["value"] for run in mine]
+            lines += [
+                percent("… expected calibration error, 15 bins", [run["ece_15"] for run in mine], max),
+                row("… negative log-likelihood", [run["nll"] for run in mine], "{:.4f}", max),
+                percent("… pretrained features, linear probe on the labels", probe),
+                percent("… pretrained features, 5 nearest of all 60,000", [run["knn"]["value"] for run in mine]),
+            ]
     return "\n".join(lines)
 
 
 def finished() -> list[dict[str, Any]]:
-    """What the files say, by seed."""
-    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("seed-*.json"))]
+    """What the files say, by experiment and seed."""
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
 
 
-def write_table() -> None:
-    """Renews the table in training/README.md from the files."""
-    text = README.read_text()
-    begin, end = MARKERS
-    README.write_text(re.sub(f"{begin}.*{end}", f"{begin}\n\n{table(finished())}\n\n{end}", text, flags=re.DOTALL))
+def replace_between(document: Path, markers: tuple[str, str], text: str) -> None:
+    """Writes `text` between two lines of `document`."""
+    begin, end = markers
+    found = re.compile(f"{begin}.*{end}", re.DOTALL)
+    document.write_text(found.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", document.read_text()))
 
 
-def main(seeds: int = 5) -> None:
+def main(only: tuple[str, ...] = ()) -> None:
     """Runs what is missing and renews the table.
 
     Args:
-        seeds: how many runs there shall be, with seeds from 0 on; at least 2.
+        only: names of the experiments to run; all of them when none is given.
     """
+    names = [experiment.name for experiment in EXPERIMENTS]
+    if unknown := set(only) - set(names):
+        raise SystemExit(f"error: there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     everything, test = load_mnist(Path("data"))
     RESULTS.mkdir(exist_ok=True)
-    for seed in range(seeds):
-        path = RESULTS / f"seed-{seed}.json"
-        if not path.exists():
-            print(f"seed {seed} of {seeds}", file=sys.stderr)
-            path.write_text(json.dumps(measure(seed, everything, test), indent=2) + "\n")
-    write_table()
+    for experiment in EXPERIMENTS:
+        for seed in range(experiment.seeds):
+            path = RESULTS / f"{experiment.name}-{seed}.json"
+            if path.exists() or (only and experiment.name not in only):
+                continue
+            print(f"{experiment.title}, seed {seed} of {experiment.seeds}", file=sys.stderr)
+            path.write_text(json.dumps(measure(experiment, seed, everything, test), indent=2) + "\n")
+            replace_between(README, MARKERS, table(finished()))
     print(f"the table is in {README}", file=sys.stderr)
 
 

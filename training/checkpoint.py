@@ -46,10 +46,16 @@ class Checkpoint:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
+        self._shared: dict[str, Path] = {}
 
     def stage(self, name: str, parts: Mapping[str, Stateful]) -> "StageCheckpoint":
         """The file of one stage."""
-        return StageCheckpoint(self._folder / f"{name}.pt" if self._folder else None, parts)
+        folder = self._shared.get(name, self._folder)
+        return StageCheckpoint(folder / f"{name}.pt" if folder else None, parts)
+
+    def share(self, name: str, folder: Path) -> None:
+        """Keeps the file of stage `name` in `folder`, where other runs find it; `clear` leaves it there."""
+        self._shared[name] = folder
 
     def clear(self) -> None:
         """Forgets the run: it is finished."""

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.distill import DistillSettings
 from training.finetune import FinetuneSettings
 from training.pretrain import PretrainSettings
+from training.propagate import PropagateSettings
 from training.selftrain import SelftrainSettings
 
 
@@ -31,10 +33,14 @@ class TrainingSettings:
     """How many training images go into the similarity index, at most."""
     pretrain: PretrainSettings = PretrainSettings()
     """Self-supervised stage."""
+    propagate: PropagateSettings = PropagateSettings()
+    """Labels spread along neighbours."""
     finetune: FinetuneSettings = FinetuneSettings()
     """Few-label stage."""
     selftrain: SelftrainSettings = SelftrainSettings()
     """Pseudo-label stage."""
+    distill: DistillSettings = DistillSettings()
+    """The served network's stage."""
 
     def check(self, available: int) -> None:
         """Raises ValueError for counts that cannot work with `available` training images."""
@@ -45,8 +51,9 @@ class TrainingSettings:
             raise ValueError(f"--labels {self.labels}: there are {images:,} images")
         if self.index_size < 1:
             raise ValueError(f"--index-size {self.index_size}: at least 1")
-        if images < self.pretrain.batch_size:
-            raise ValueError(f"--pretrain.batch-size {self.pretrain.batch_size}: there are only {images:,} images")
-        if images - self.labels < self.selftrain.batch_size:
-            unlabelled = f"only {images - self.labels:,} images have no label"
-            raise ValueError(f"--selftrain.batch-size {self.selftrain.batch_size}: {unlabelled}")
+        if images <= self.propagate.neighbours:
+            raise ValueError(f"--propagate.neighbours {self.propagate.neighbours}: there are only {images:,} images")
+        for stage in ("pretrain", "selftrain", "distill"):
+            size = getattr(self, stage).batch_size
+            if images < size:
+                raise ValueError(f"--{stage}.batch-size {size}: there are only {images:,} images")

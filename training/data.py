@@ -53,12 +53,17 @@ def forget_labels(data: Dataset, *, keep: int) -> Dataset:
     """`data` with only its first `keep` labels; raises DataError when a class then has none."""
     if not 0 < keep <= len(data):
         raise DataError(f"{keep} labels cannot be kept of {len(data)} images")
-    labels = data.labels.clone()
-    labels[keep:] = UNLABELLED
-    missing = set(range(len(data.class_names))) - set(labels[:keep].tolist())
+    return keep_labels(data, torch.arange(keep))
+
+
+def keep_labels(data: Dataset, kept: Tensor) -> Dataset:
+    """`data` with only the labels of the images at `kept` (int64); raises DataError when a class then has none."""
+    labels = torch.full_like(data.labels, UNLABELLED)
+    labels[kept] = data.labels[kept]
+    missing = set(range(len(data.class_names))) - set(labels[kept].tolist())
     if missing:
         names = ", ".join(data.class_names[index] for index in sorted(missing))
-        raise DataError(f"the first {keep} images hold no example of class {names}: keep more labels")
+        raise DataError(f"the {len(kept)} labelled images hold no example of class {names}: keep more labels")
     return replace(data, labels=labels)
 
 

@@ -52,12 +52,14 @@ def main() -> int:
     judged, truth = data.images[FIRST:], everything.labels[FIRST:].numpy()
     scores: dict[str, dict[str, float]] = {}
 
-    def observe(stage: str, model: torch.nn.Module) -> None:
-        if isinstance(model, Backbone):
+    def observe(stage: str, made: torch.nn.Module | Tensor) -> None:
+        if isinstance(made, Tensor):
+            predicted = made[FIRST:].argmax(dim=1).cpu().numpy()
+        elif isinstance(made, Backbone):
             few = data.labelled()
-            predicted = linear_probe(model, few.images, few.labels, judged)
+            predicted = linear_probe(made, few.images, few.labels, judged)
         else:
-            predicted = answers(model.eval(), judged).argmax(axis=1)
+            predicted = answers(made.eval(), judged).argmax(axis=1)
         scores[stage] = asdict(accuracy(predicted, truth))
         print(f"{stage}: {scores[stage]['value']:.2%} of {len(truth):,} development labels", file=sys.stderr)
 

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+TEACHER_WIDTHS = (16, 32, 48)
+"""Channels of the network that learns from images and few labels: about 1.69 million multiply-adds an image."""
+STUDENT_WIDTHS = (12, 22, 44)
+"""Channels of the network that is served: about 0.98 million."""
+
 
 class Preprocess(nn.Module):
     """uint8 image → float in [-0.5, 0.5]: the only place where pixels are scaled, exported with the network."""
@@ -23,11 +28,11 @@ class Backbone(nn.Module):
     The stem halves the image at once, which is where the multiply-adds would otherwise be.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = (16, 32, 48), features: int = 64) -> None:
+    def __init__(self, widths: tuple[int, int, int] = STUDENT_WIDTHS, features: int = 64) -> None:
         super().__init__()
         first, second, third = widths
         self.features = features
-        self.layers = nn.Sequential(
+        self.maps = nn.Sequential(
             Preprocess(),
             *_block(1, first, kernel=5, stride=2),  # (n, first, 14, 14)
             *_block(first, second),
@@ -35,13 +40,13 @@ class Backbone(nn.Module):
             *_block(second, third),
             nn.MaxPool2d(2),  # (n, third, 3, 3): the last row and column are margin
             nn.Flatten(),
-            nn.Linear(third * 9, features, bias=False),
-            nn.BatchNorm1d(features),
-            nn.ReLU(inplace=True),
+        )
+        self.layers = nn.Sequential(
+            nn.Linear(third * 9, features, bias=False), nn.BatchNorm1d(features), nn.ReLU(inplace=True)
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.layers(images)
+        features: Tensor = self.layers(self.maps(images))
         return features
 
 
@@ -72,7 +77,7 @@ class ClassifierHead(nn.Linear):
 class Classifier(nn.Module):
     """Backbone and classifier head: (n, 1, 28, 28) uint8 → logits (n, classes) float."""
 
-    def __init__(self, backbone: Backbone, head: ClassifierHead) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -80,6 +85,12 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.backbone(images))
         return logits
+
+
+def served_student(classes: int) -> Classifier:
+    """The network that is served, not yet trained."""
+    backbone = Backbone(STUDENT_WIDTHS)
+    return Classifier(backbone, ClassifierHead(backbone.features, classes))
 
 
 class ServedModel(nn.Module):

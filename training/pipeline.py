@@ -1,22 +1,27 @@
-"""The three stages in a row: images, few of them labelled → classifier. Knows nothing about files or scores."""
+"""The stages in a row: images, few of them labelled → classifier. Knows nothing about files or scores."""
 
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from training.checkpoint import Checkpoint
 from training.config import TrainingSettings
 from training.data import Dataset
 from training.diagnostics import Diagnosis, diagnose
+from training.distill import distill, targets
 from training.finetune import finetune
 from training.loop import History, seeded_generator
-from training.networks import Backbone, Classifier
+from training.networks import TEACHER_WIDTHS, Backbone, Classifier, served_student
 from training.pretrain import pretrain
+from training.propagate import propagate
 from training.selftrain import selftrain
 
-Observer = Callable[[str, nn.Module], None]
-"""Told each stage's name and what it trained; must draw no random numbers and leave the weights alone."""
+Observer = Callable[[str, nn.Module | Tensor], None]
+"""Told each stage's name and what it made: a network, or the probabilities (n, classes) of all images.
+
+Must draw no random numbers and leave the weights alone.
+"""
 
 LOOKED_AT = 1000
 """Images that the diagnosis after each epoch of pretraining looks at, besides the labelled ones."""
@@ -26,42 +31,33 @@ def train(
     data: Dataset,
     settings: TrainingSettings,
     checkpoint: Checkpoint = Checkpoint(),
-    observe: Observer | None = None,
+    observe: Observer = lambda _stage, _made: None,
+    new_student: Callable[[int], Classifier] = served_student,
 ) -> tuple[Classifier, dict[str, History]]:
-    """Pretrains on all images, fine-tunes on the labelled ones, self-trains on the others; from `checkpoint` on.
+    """Trains a teacher on images and few labels, and a smaller network by it; from `checkpoint` on.
 
-    Returns the classifier, and what each stage saw.
+    `new_student` makes the smaller network for so many classes. Returns that network, and what each stage saw.
     """
     generator = seeded_generator(settings.seed, data.images.device)
-    labelled, unlabelled = data.labelled(), data.unlabelled()
-    backbone = Backbone().to(data.images.device).to(memory_format=torch.channels_last)
+    labelled, classes = data.labelled(), len(data.class_names)
+    backbone = Backbone(TEACHER_WIDTHS).to(data.images.device).to(memory_format=torch.channels_last)
+    student = new_student(classes).to(data.images.device).to(memory_format=torch.channels_last)
 
     def look() -> Diagnosis:
         return diagnose(backbone, data.images[:LOOKED_AT], labelled.images, labelled.labels, settings.pretrain.views)
 
     history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator, checkpoint, look)}
-    if observe:
-        observe("pretrain", backbone)
-    classifier, history["finetune"] = finetune(
-        backbone,
-        labelled.images,
-        labelled.labels,
-        len(data.class_names),
-        settings.finetune,
-        generator,
-        checkpoint,
+    observe("pretrain", backbone)
+    neighbours = propagate(backbone, data, settings.propagate)
+    observe("propagate", neighbours)
+    teacher, history["finetune"] = finetune(
+        backbone, labelled.images, labelled.labels, classes, settings.finetune, generator, checkpoint
     )
-    if observe:
-        observe("finetune", classifier)
-    classifier, history["selftrain"] = selftrain(
-        classifier,
-        unlabelled.images,
-        labelled.images,
-        labelled.labels,
-        settings.selftrain,
-        generator,
-        checkpoint,
-    )
-    if observe:
-        observe("selftrain", classifier)
-    return classifier, history
+    observe("finetune", teacher)
+    teacher, history["selftrain"] = selftrain(teacher, data, neighbours, settings.selftrain, generator, checkpoint)
+    observe("selftrain", teacher)
+    wanted = targets(teacher, data, neighbours, settings.distill, generator)
+    observe("targets", wanted)
+    history["distill"] = distill(student, data.images, wanted, settings.distill, generator, checkpoint)
+    observe("distill", student)
+    return student, history

@@ -1,7 +1,7 @@
 """What a run's weights depend on: settings, device, threads, precision, versions, code."""
 
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import torch
 
 from training.checkpoint import Checkpoint, run_key
 from training.config import TrainingSettings
-from training.data import Dataset
+from training.data import UNLABELLED, Dataset
 from training.loop import has_bfloat16
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy")
@@ -21,6 +21,13 @@ RUNS = Path("runs")
 def open_checkpoint(data: Dataset, settings: TrainingSettings, device: torch.device) -> Checkpoint:
     """Where this run stands, if it was started before; `data` is on the CPU."""
     return Checkpoint(RUNS / run_key(data, {**plain(settings), **conditions(device), **packages()}))
+
+
+def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
+    """Where runs that differ in what comes after pretraining can share it: it sees no labels."""
+    unlabelled = replace(data, labels=torch.full_like(data.labels, UNLABELLED))
+    depends = {"seed": settings.seed, **asdict(settings.pretrain), **conditions(device), **packages()}
+    return RUNS / f"pretrained-{run_key(unlabelled, depends)}"
 
 
 def conditions(device: torch.device) -> dict[str, object]:

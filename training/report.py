@@ -82,6 +82,29 @@ def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...
     _save(figure, path)
 
 
+def mistakes(
+    path: Path,
+    images: NDArray[np.uint8],
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    columns: int = 15,
+) -> None:
+    """Every test image that is still wrong, the surest first: true class → predicted one, and its probability."""
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+    rows = max(1, -(-len(wrong) // columns))
+    figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.25 * rows), layout="constrained", squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, index in zip(axes.flat, wrong, strict=False):
+        axis.imshow(images[index, 0], cmap="gray", vmin=0, vmax=255)
+        truth, guess = class_names[labels[index]], class_names[predicted[index]]
+        axis.set_title(f"{truth} → {guess}\n{probabilities[index].max():.0%}", fontsize=7)
+    _save(figure, path)
+
+
 def embedding_map(
     path: Path, embeddings: NDArray[np.float32], labels: NDArray[np.int64], class_names: tuple[str, ...]
 ) -> None:

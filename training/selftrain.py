@@ -1,8 +1,8 @@
 """The unlabelled images used a second time: pseudo-labels from a slowly moving teacher.
 
 FixMatch (Sohn et al. 2020, arXiv:2001.07685) with an exponential-moving-average teacher (Tarvainen & Valpola
-2017, arXiv:1703.01780) and distribution alignment (Berthelot et al. 2020, arXiv:1911.09785): where the teacher is
-sure of an image, the student must say the same of a random view of it.
+2017, arXiv:1703.01780) and distribution alignment (Berthelot et al. 2020, arXiv:1911.09785): where the teacher and the
+propagated labels together are sure of an image, the student must say the same of a random view of it.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,26 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.augment import ViewSettings, random_views
 from training.checkpoint import Checkpoint, RandomState
+from training.data import Dataset
 from training.loop import History, Optimisation, Progress, autocast
 from training.networks import Classifier
+from training.propagate import combine
 
 
 @dataclass(frozen=True)
 class SelftrainSettings:
     """How the classifier learns from its own confident predictions."""
 
-    epochs: int = 15
-    """Passes over the unlabelled images."""
+    epochs: int = 8
+    """Passes over all images."""
     batch_size: int = 448
-    """Unlabelled images a step."""
+    """Images a step, besides the labelled ones."""
     labelled_batch_size: int = 64
     """Labelled images a step, drawn with replacement."""
-    balance: float = 20.0
-    """How many labels a class the belief in balanced classes is worth, when predictions are aligned to frequencies."""
     threshold: float = 0.95
-    """Teacher's probability above which its answer counts as a label."""
+    """Probability above which an answer counts as a label."""
+    neighbours_weight: float = 1.0
+    """How much the propagated labels count beside the teacher's answer; 0 asks the teacher alone."""
     teacher_decay: float = 0.99
     """How much of the teacher stays at each step."""
     learning_rate: float = 2e-3
@@ -69,21 +71,10 @@ class DistributionAlignment:
         self._mean = state["mean"].to(self._target.device)
 
 
-def class_frequencies(labels: Tensor, classes: int, balance: float) -> Tensor:
-    """What is believed of the classes' frequencies after seeing `labels`: (classes,) float32, sums to 1.
-
-    Mean of the posterior under a Dirichlet prior worth `balance` labels a class: a few labels say little (of 200 drawn
-    from ten about equally frequent classes, one class here has 13 and another 26).
-    """
-    counts = torch.bincount(labels, minlength=classes).float() + balance
-    return counts / counts.sum()
-
-
 def selftrain(
     classifier: Classifier,
-    unlabelled: Tensor,
-    images: Tensor,
-    labels: Tensor,
+    data: Dataset,
+    neighbours: Tensor,
     settings: SelftrainSettings,
     generator: torch.Generator,
     checkpoint: Checkpoint = Checkpoint(),
@@ -91,19 +82,19 @@ def selftrain(
     """Trains `classifier` in place; returns the teacher that followed it.
 
     Args:
-        unlabelled: (m, 1, 28, 28) uint8, m at least `batch_size`.
-        images, labels: (n, 1, 28, 28) uint8 and (n,) int64: the labelled images.
+        data: at least `batch_size` images, some of them labelled.
+        neighbours: (len(data), classes) float32, the propagated labels; rows sum to 1.
     """
-    if len(unlabelled) < settings.batch_size:
-        raise ValueError(f"{len(unlabelled)} unlabelled images are fewer than one batch of {settings.batch_size}")
-    classes = classifier.head.out_features
+    if len(data) < settings.batch_size:
+        raise ValueError(f"{len(data)} images are fewer than one batch of {settings.batch_size}")
+    images, labels = data.labelled().images, data.labelled().labels
     teacher = AveragedModel(
         classifier,
         multi_avg_fn=get_ema_multi_avg_fn(settings.teacher_decay),  # type: ignore[no-untyped-call]
         use_buffers=True,
     ).eval()
-    align = DistributionAlignment(class_frequencies(labels, classes, settings.balance))
-    steps = len(unlabelled) // settings.batch_size
+    align = DistributionAlignment(neighbours.mean(dim=0))
+    steps = len(data) // settings.batch_size
     optimisation = Optimisation(
         classifier.train(),
         learning_rate=settings.learning_rate,
@@ -124,13 +115,17 @@ def selftrain(
     epoch_images = steps * settings.batch_size
     with Progress("selftrain", settings.epochs * epoch_images, done * epoch_images) as progress:
         for epoch in range(done, settings.epochs):
-            order = torch.randperm(len(unlabelled), generator=generator, device=images.device)
+            order = torch.randperm(len(data), generator=generator, device=images.device)
             for batch in torch.split(order, settings.batch_size)[:steps]:
                 drawn = torch.randint(
                     len(images), (settings.labelled_batch_size,), generator=generator, device=images.device
                 )
-                pseudo, sure = pseudo_labels(teacher, unlabelled[batch], align, settings.threshold)
-                views = random_views(torch.cat([images[drawn], unlabelled[batch]]), settings.views, generator)
+                with torch.no_grad(), autocast(images.device):
+                    answers = teacher(data.images[batch])
+                answers = align(answers.float().softmax(dim=1))
+                confidence, pseudo = combine(answers, neighbours[batch], settings.neighbours_weight).max(dim=1)
+                sure = confidence >= settings.threshold
+                views = random_views(torch.cat([images[drawn], data.images[batch]]), settings.views, generator)
                 with autocast(images.device):
                     logits = classifier(views)
                 given, guessed = logits.float()[: len(drawn)], logits.float()[len(drawn) :]
@@ -142,14 +137,3 @@ def selftrain(
     student = teacher.module
     assert isinstance(student, Classifier)
     return student.eval(), optimisation.history
-
-
-@torch.no_grad()
-def pseudo_labels(
-    teacher: torch.nn.Module, images: Tensor, align: DistributionAlignment, threshold: float
-) -> tuple[Tensor, Tensor]:
-    """The teacher's answers: labels (n,) int64, and 1.0 where it is sure, else 0.0: (n,) float32."""
-    with autocast(images.device):
-        logits = teacher(images)
-    confidence, labels = align(logits.float().softmax(dim=1)).max(dim=1)
-    return labels, (confidence >= threshold).float()

@@ -11,7 +11,7 @@ from torch import nn
 from training.augment import random_views
 from training.data import load_mnist
 from training.loop import Optimisation, seeded_generator
-from training.networks import Backbone, ProjectionHead, select_device
+from training.networks import TEACHER_WIDTHS, Backbone, ProjectionHead, select_device
 from training.pretrain import PretrainSettings, contrastive_loss
 
 REPEATS = 50
@@ -22,7 +22,7 @@ def main() -> None:
     device, settings = select_device(), PretrainSettings()
     generator = seeded_generator(0, device)
     images = load_mnist(Path("data"))[0].images[: settings.batch_size].to(device)
-    backbone = Backbone()
+    backbone = Backbone(TEACHER_WIDTHS)
     model = nn.Sequential(backbone, ProjectionHead(backbone.features)).to(device).to(memory_format=torch.channels_last)
     optimisation = Optimisation(model, learning_rate=1e-3, weight_decay=0.0, steps=REPEATS + 5)
 

@@ -10,6 +10,7 @@ from models.manifest import MODEL
 from tests.conftest import Digits
 from training.config import TrainingSettings
 from training.data import Dataset, forget_labels
+from training.distill import DistillSettings
 from training.export import parity, write_onnx
 from training.finetune import FinetuneSettings
 from training.pipeline import train
@@ -21,6 +22,7 @@ SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
     finetune=FinetuneSettings(steps=40, batch_size=64),
     selftrain=SelftrainSettings(epochs=2, batch_size=96, labelled_batch_size=32),
+    distill=DistillSettings(epochs=2, batch_size=128),
 )
 
 

@@ -4,10 +4,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.augment import ViewSettings, affine_field, affine_matrices, elastic_field, random_views
+from training.augment import (
+    ViewSettings,
+    affine_field,
+    affine_matrices,
+    change_strokes,
+    elastic_field,
+    random_views,
+)
 from training.data import Dataset
 
-STILL = ViewSettings(rotation_degrees=0, scale=0, shear=0, translate_pixels=0, elastic_pixels=0)
+STILL = ViewSettings(rotation_degrees=0, scale=0, shear=0, translate_pixels=0, elastic_pixels=0, thin=0, thicken=0)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -99,3 +106,16 @@ def test_the_elastic_field_has_its_standard_deviation_and_is_smooth() -> None:
     assert abs(field.mean().item()) < 0.1
     steps = (field[..., 1:] - field[..., :-1]).abs()
     assert steps.mean() < 2.0 / 4
+
+
+def test_strokes_go_from_erosion_to_dilation(sample: Dataset) -> None:
+    """Against max-pooling, which is the other way to say it; the border counts only what is inside."""
+    images = sample.images[:5].float()
+    dilated = F.max_pool2d(images, 3, stride=1, padding=1)
+    eroded = -F.max_pool2d(-images, 3, stride=1, padding=1)
+    assert torch.equal(change_strokes(images, torch.full((5,), 1.0)), dilated)
+    assert torch.equal(change_strokes(images, torch.full((5,), -1.0)), eroded)
+    assert torch.equal(change_strokes(images, torch.zeros(5)), images)
+    each = change_strokes(images, torch.tensor([-0.5, 0.0, 0.5, 1.0, -1.0]))
+    torch.testing.assert_close(each[0], (images[0] + eroded[0]) / 2)
+    torch.testing.assert_close(each[2], (images[2] + dilated[2]) / 2)

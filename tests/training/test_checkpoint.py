@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from training.checkpoint import Checkpoint, StageCheckpoint, run_key
 from training.config import TrainingSettings
 from training.data import Dataset, forget_labels
+from training.distill import DistillSettings
 from training.finetune import FinetuneSettings
 from training.pipeline import train
 from training.pretrain import PretrainSettings
@@ -25,6 +26,7 @@ SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
     finetune=FinetuneSettings(steps=110, batch_size=32),
     selftrain=SelftrainSettings(epochs=3, batch_size=96, labelled_batch_size=32),
+    distill=DistillSettings(epochs=2, batch_size=128),
 )
 
 
@@ -51,7 +53,7 @@ def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
             break
         except Killed:
             deaths += 1
-    assert deaths == 3 + 2 + 3
+    assert deaths == 3 + 2 + 3 + 2
     for ours, theirs in zip(resumed.state_dict().values(), whole.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
     assert seen == history
@@ -87,6 +89,7 @@ def test_another_run_has_another_name(sample: Dataset) -> None:
 def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Path) -> None:
     """SIGKILL at moments that fall into different stages."""
     small = ["--images", "4000", "--pretrain.epochs", "2", "--selftrain.epochs", "2", "--finetune.steps", "120"]
+    small += ["--distill.epochs", "2"]
     command = [sys.executable, "-m", "training", "--data", str(ROOT / "data"), "--index-size", "100", *small]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -101,7 +104,7 @@ def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Pa
         assert process.returncode == 0
         return str(json.loads(out.splitlines()[-1])["model"])
 
-    for stage in ("pretrain", "finetune", "selftrain"):
+    for stage in ("pretrain", "finetune", "selftrain", "distill"):
         process = start("killed")
         deadline = time.monotonic() + 120
         while not list((tmp_path / "runs").glob(f"*/{stage}.pt")):

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2 as httpx
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from tests.conftest import BUNDLE, ROOT, Digits
 from tests.servers import running_service
@@ -17,7 +18,7 @@ from training.data import load_mnist
 from training.evaluate import accuracy
 from training.export import run_onnx
 
-REPORT = {"views.png", "curves.png", "confusion.png", "embeddings.png"}
+REPORT = {"views.png", "curves.png", "confusion.png", "embeddings.png", "mistakes.png"}
 
 
 def train(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -26,7 +27,18 @@ def train(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -> None:
-    small = ["--images", "8000", "--pretrain.epochs", "1", "--selftrain.epochs", "1", "--index-size", "500"]
+    small = [
+        "--images",
+        "8000",
+        "--pretrain.epochs",
+        "1",
+        "--selftrain.epochs",
+        "1",
+        "--distill.epochs",
+        "4",
+        "--index-size",
+    ]
+    small += ["500"]
     result = train("--output", str(tmp_path), "--name", "small", *small)
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout.splitlines()[-1])
@@ -35,7 +47,8 @@ def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -
     assert summary["test_accuracy"]["value"] > 0.85
     assert summary["parity"] <= 1e-4
     assert {path.name for path in (tmp_path / "report").iterdir()} == REPORT
-    for stage in ("pretrain", "finetune", "selftrain"):
+    assert summary["model"] in (tmp_path / "README.md").read_text()
+    for stage in ("pretrain", "finetune", "selftrain", "distill"):
         assert f"{stage:<10}: 100%" in result.stderr
     with running_service("--model-dir", str(tmp_path)) as service:
         answers = [httpx.post(f"{service.url}/predict", content=encoded(image)).json() for image in digits[0][:200]]
@@ -72,6 +85,15 @@ def test_the_whole_test_set_posted_as_png_gets_the_offline_answers() -> None:
         answers = pool.map(lambda image: client.post("/predict", content=encoded(image)).json()["digit"], images)
         served = np.array(list(answers))
     np.testing.assert_array_equal(served, offline.predicted)
+
+
+def test_digits_of_another_collection_are_read() -> None:
+    """scikit-learn's 1,797 digits of 8×8 pixels, posted as PNG: other people, another scanner, never trained on."""
+    small = load_digits()
+    images = (small.images * (255 / 16)).astype(np.uint8)
+    with running_service() as service, httpx.Client(base_url=service.url) as client:
+        served = [client.post("/predict", content=encoded(image)).json()["digit"] for image in images]
+    assert np.mean(np.array(served) == small.target) >= 0.9
 
 
 def test_the_committed_sample_is_the_test_sets_own(digits: Digits) -> None:

@@ -8,24 +8,20 @@ import torch
 
 from training.config import TrainingSettings
 from training.data import Dataset, forget_labels
+from training.distill import DistillSettings, distill, targets
 from training.finetune import FinetuneSettings, finetune
 from training.loop import Optimisation, seeded_generator
 from training.networks import Backbone, Classifier, ClassifierHead, ServedModel, count_parameters
 from training.pipeline import train
 from training.pretrain import PretrainSettings, pretrain
-from training.selftrain import (
-    DistributionAlignment,
-    SelftrainSettings,
-    class_frequencies,
-    pseudo_labels,
-    selftrain,
-)
+from training.selftrain import DistributionAlignment, SelftrainSettings, selftrain
 
 CPU = torch.device("cpu")
 SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
     finetune=FinetuneSettings(steps=40, batch_size=64),
     selftrain=SelftrainSettings(epochs=2, batch_size=96, labelled_batch_size=32),
+    distill=DistillSettings(epochs=2, batch_size=128),
 )
 
 
@@ -61,36 +57,65 @@ def test_finetuning_learns_the_labelled_images(sample: Dataset) -> None:
 
 
 def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
-    """900 unlabelled digits make a classifier of 100 labels better, judged on those 900."""
+    """900 unlabelled digits make a classifier of 100 labels better, judged on those 900, with no help of neighbours."""
     few = forget_labels(sample, keep=100)
-    labelled, unlabelled = few.labelled(), few.unlabelled()
+    labelled = few.labelled()
     generator = seeded_generator(0, CPU)
     settings = FinetuneSettings(steps=200, batch_size=64, learning_rate=3e-3)
     classifier, _ = finetune(Backbone(), labelled.images, labelled.labels, 10, settings, generator)
-    truth = sample.labels[100:]
 
     def right(model: Classifier) -> float:
         with torch.no_grad():
-            return float((model(unlabelled.images).argmax(1) == truth).float().mean())
+            return float((model(sample.images[100:]).argmax(1) == sample.labels[100:]).float().mean())
 
     before = right(classifier)
     student, _ = selftrain(
         classifier,
-        unlabelled.images,
-        labelled.images,
-        labelled.labels,
+        few,
+        torch.full((1000, 10), 0.1),
         SelftrainSettings(epochs=20, batch_size=128, threshold=0.9, teacher_decay=0.95),
         generator,
     )
     assert right(student) > before + 0.01
 
 
-def test_pseudo_labels_are_kept_where_the_teacher_is_sure() -> None:
-    teacher = torch.nn.Sequential(torch.nn.Flatten())
-    align = DistributionAlignment(torch.full((3,), 1 / 3), momentum=1.0)
-    labels, sure = pseudo_labels(teacher, torch.tensor([[9.0, 0, 0], [1, 1.1, 1]]), align, threshold=0.95)
-    assert labels.tolist() == [0, 1]
-    assert sure.tolist() == [1.0, 0.0]
+def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
+    """The true labels as neighbours teach more than 100 labels alone."""
+    few = forget_labels(sample, keep=100)
+    truth = torch.nn.functional.one_hot(sample.labels, 10).float()
+
+    def right(weight: float) -> float:
+        generator = seeded_generator(0, CPU)
+        settings = SelftrainSettings(
+            epochs=10, batch_size=100, labelled_batch_size=16, teacher_decay=0.9, neighbours_weight=weight
+        )
+        classifier = Classifier(Backbone(), ClassifierHead(64, 10))
+        student, _ = selftrain(classifier, few, truth, settings, generator)
+        with torch.no_grad():
+            return float((student(sample.images).argmax(1) == sample.labels).float().mean())
+
+    assert right(1.0) > right(0.0) + 0.05
+
+
+def test_the_targets_of_labelled_images_are_their_labels(sample: Dataset) -> None:
+    few = forget_labels(sample, keep=50)
+    teacher = Classifier(Backbone(), ClassifierHead(64, 10))
+    neighbours = torch.full((1000, 10), 0.1)
+    wanted = targets(teacher, few, neighbours, DistillSettings(), seeded_generator(0, CPU))
+    torch.testing.assert_close(wanted.sum(dim=1), torch.ones(1000))
+    assert torch.equal(wanted[:50], torch.nn.functional.one_hot(few.labels[:50], 10).float())
+    assert wanted[50:].max() < 0.9  # an untrained teacher is not sure
+
+
+def test_a_student_learns_what_it_is_told(sample: Dataset) -> None:
+    wanted = torch.nn.functional.one_hot((sample.labels + 1) % 10, 10).float()
+    student = Classifier(Backbone(), ClassifierHead(64, 10))
+    settings = DistillSettings(epochs=12, batch_size=100)
+    history = distill(student, sample.images, wanted, settings, seeded_generator(0, CPU))
+    assert not student.training
+    assert len(history.loss) == 120
+    with torch.no_grad():
+        assert (student(sample.images).argmax(1) == wanted.argmax(1)).float().mean() > 0.9
 
 
 def test_distribution_alignment_evens_out_a_biased_teacher() -> None:
@@ -107,7 +132,9 @@ def test_too_few_images_for_a_batch_are_refused(sample: Dataset) -> None:
         pretrain(Backbone(), sample.images[:100], SMALL.pretrain, generator)
     classifier = Classifier(Backbone(), ClassifierHead(64, 10))
     with pytest.raises(ValueError, match="fewer than one batch"):
-        selftrain(classifier, sample.images[:50], sample.images, sample.labels, SMALL.selftrain, generator)
+        selftrain(classifier, sample.subset(torch.arange(50)), torch.ones(50, 10) / 10, SMALL.selftrain, generator)
+    with pytest.raises(ValueError, match="fewer than one batch"):
+        distill(classifier, sample.images[:50], torch.ones(50, 10) / 10, SMALL.distill, generator)
     with pytest.raises(ValueError, match="at least one labelled"):
         finetune(Backbone(), sample.images[:0], sample.labels[:0], 10, SMALL.finetune, generator)
 
@@ -129,12 +156,6 @@ def test_the_served_network_is_tiny_and_its_outputs_fit_together(sample: Dataset
     assert all(bool(output.isfinite().all()) for output in blank)
 
 
-def test_class_frequencies_are_smoothed() -> None:
-    frequencies = class_frequencies(torch.tensor([0, 0, 1]), 3, 1.0)
-    assert frequencies.tolist() == pytest.approx([3 / 6, 2 / 6, 1 / 6])
-    assert class_frequencies(torch.tensor([0, 0, 1]), 3, 1e9).tolist() == pytest.approx([1 / 3] * 3)
-
-
 @pytest.mark.parametrize("steps", range(1, 13))
 def test_a_stage_may_be_short(steps: int) -> None:
     model = torch.nn.Linear(1, 1)
@@ -154,7 +175,9 @@ def test_a_stage_may_be_short(steps: int) -> None:
         (TrainingSettings(images=600, labels=601), "--labels 601"),
         (TrainingSettings(index_size=0), "--index-size 0"),
         (TrainingSettings(images=500), "--pretrain.batch-size 512"),
-        (TrainingSettings(images=600), "--selftrain.batch-size 448"),
+        (TrainingSettings(images=520, selftrain=SelftrainSettings(batch_size=521)), "--selftrain.batch-size 521"),
+        (TrainingSettings(images=520, distill=DistillSettings(batch_size=521)), "--distill.batch-size 521"),
+        (TrainingSettings(images=15, labels=10), "--propagate.neighbours 15"),
     ],
 )
 def test_counts_that_cannot_work_are_named_before_anything_runs(settings: TrainingSettings, words: str) -> None:

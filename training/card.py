@@ -1,0 +1,64 @@
+"""The model card of a bundle (Mitchell et al. 2019, arXiv:1810.03993): what it is, how good, what it is not for."""
+
+from pathlib import Path
+
+from models.manifest import Manifest
+
+CARD = """\
+# {model}
+
+Reads one handwritten digit from a 28×28 grey image (ink 255 on background 0, uint8, batch × 1 × 28 × 28) and answers
+{outputs}. The service beside it makes such images of what people upload.
+
+| | |
+|---|---|
+| network | convolutions of stride 2 and pooling, {parameters:,} parameters, ONNX |
+| made | {created}, seed {seed}, commit {commit} |
+| labels | {labels}; everything else was learnt from images alone |
+| classes | {classes} |
+
+## How good
+
+{protocol}
+
+| figure of the test set, scored once | value |
+|---|---|
+| accuracy | {value:.2%} (95 % interval {low:.2%} to {high:.2%}, n = {n:,}) |
+| expected calibration error, 15 bins | {calibration:.2%} |
+| negative log-likelihood | {likelihood:.4f} |
+
+![Confusion matrix](report/confusion.png)
+
+Every test image that is still wrong, the surest first:
+
+![Mistakes](report/mistakes.png)
+
+## What it is not for
+
+It has seen only digits of one collection: it answers a digit to anything, a letter or a blank page too. Its
+probabilities hold for images like those it was tested on. Do not let it decide on its own where a wrong digit harms
+somebody.
+"""
+
+
+def write(folder: Path, manifest: Manifest, parameters: int, calibration: float, likelihood: float) -> None:
+    """Writes `folder`/README.md; what is not in the manifest is handed over."""
+    score = manifest.metrics["test_accuracy"]
+    text = CARD.format(
+        model=manifest.model,
+        outputs=", ".join(output.name for output in manifest.outputs),
+        parameters=parameters,
+        created=manifest.created[:10],
+        seed=manifest.training["seed"],
+        commit=(manifest.git_commit or "unknown")[:12],
+        labels=manifest.training["labels"],
+        classes=", ".join(manifest.class_names),
+        protocol=manifest.protocol,
+        value=score.value,
+        low=score.low,
+        high=score.high,
+        n=score.n,
+        calibration=calibration,
+        likelihood=likelihood,
+    )
+    (folder / "README.md").write_text(text)
