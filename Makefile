@@ -17,7 +17,7 @@ help: ## print every target with one line each
 serve: $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model
 	$(VENVS)/serve/bin/python -m serving $(ARGS)
 
-train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/; PRESET=fast takes a third of the time
+train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/; PRESET=fast trains fewer epochs
 	$(VENVS)/dev/bin/python -m training $(PRESET_ARGS) $(ARGS)
 
 benchmark-accuracy: $(VENVS)/dev/.ready ## repeat the experiments with several seeds and renew the table in training/README.md

@@ -1,8 +1,9 @@
 """How good the method is: `make benchmark-accuracy`.
 
 Every experiment with several seeds, one JSON file a run under training/results/, written when the run is complete:
-stopped and started again, only what is missing runs. The test set is scored once a run, after the last epoch. The table
-in training/README.md is made of these files. Pretraining sees no labels, so runs of one seed share it.
+stopped and started again, only what is missing runs. The test set is scored once a run with the final network, after
+its last epoch, and twice with the frozen features after pretraining; none of that decides anything. The table in
+training/README.md is made of these files. Pretraining sees no labels, so runs of one seed and one student share it.
 """
 
 import json
@@ -30,7 +31,7 @@ from training.evaluate import accuracy, expected_calibration_error, negative_log
 from training.experiments import EXPERIMENTS, Experiment
 from training.finetune import FinetuneSettings, finetune
 from training.loop import seeded_generator
-from training.networks import Backbone, Classifier, count_parameters, select_device
+from training.networks import Backbone, Classifier, count_parameters, select_device, served_student
 from training.pipeline import train
 from training.provenance import conditions, open_checkpoint, pretraining_folder
 
@@ -54,7 +55,8 @@ def measure(experiment: Experiment, seed: int, everything: Dataset, test: Datase
         classifier = supervised(on_device, seed)
     else:
         checkpoint = open_checkpoint(data, settings, device)
-        checkpoint.share("pretrain", pretraining_folder(data, settings, device))
+        if experiment.student is served_student:  # another one draws other initial weights, also for pretraining
+            checkpoint.share("pretrain", pretraining_folder(data, settings, device))
 
         def observe(_stage: str, made: torch.nn.Module | Tensor) -> None:
             if not isinstance(made, Backbone):

@@ -29,7 +29,7 @@ Reads one handwritten digit from a 28×28 grey image (ink 255 on background 0, u
 
 ![Confusion matrix](report/confusion.png)
 
-Every test image that is still wrong, the surest first:
+The test images that are still wrong, the surest first (150 at most):
 
 ![Mistakes](report/mistakes.png)
 

@@ -140,6 +140,7 @@ def retract_manifest(folder: Path) -> None:
     """Makes `folder` exist and hold no valid bundle while its files are rewritten."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
+    (folder / "README.md").unlink(missing_ok=True)  # the card of what was there
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

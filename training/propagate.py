@@ -108,7 +108,7 @@ def normalised_links(cosines: NDArray[np.float32], indices: NDArray[np.int64]) -
 def scale_to(scores: NDArray[np.float32], frequencies: NDArray[np.float32], rounds: int = 50) -> NDArray[np.float32]:
     """Rows that sum to 1, columns that on average are `frequencies` (classes,): Sinkhorn & Knopp 1967.
 
-    A row of zeros (an image that no label reaches) becomes `frequencies`.
+    A row of zeros (an image that no label reaches) starts as `frequencies`.
     """
     scores = np.where(scores.sum(axis=1, keepdims=True) > 0, scores, frequencies)
     for _ in range(rounds):

@@ -90,10 +90,10 @@ def mistakes(
     class_names: tuple[str, ...],
     columns: int = 15,
 ) -> None:
-    """Every test image that is still wrong, the surest first: true class → predicted one, and its probability."""
+    """The test images that are still wrong, the surest 150 first: true class → predicted one, and its probability."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
-    wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+    wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:150]
     rows = max(1, -(-len(wrong) // columns))
     figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.25 * rows), layout="constrained", squeeze=False)
     for axis in axes.flat:

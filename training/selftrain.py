@@ -45,7 +45,7 @@ class SelftrainSettings:
 
 
 class DistributionAlignment:
-    """Rescales predictions so that, on average, every class is as frequent as among the labels.
+    """Rescales predictions so that, on average, every class is as frequent as in `target`.
 
     Args:
         target: (classes,) float, the class frequencies to keep; sums to 1.

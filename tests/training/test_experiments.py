@@ -22,7 +22,7 @@ def test_draws_are_what_their_names_say(sample: Dataset) -> None:
 
 
 def test_a_draw_has_every_class(sample: Dataset) -> None:
-    """Of 12 labels at random hardly one draw in 400 would."""
+    """Of 12 labels at random hardly one draw in 160 would."""
     few = sample.labels[:300]
     assert set(few[at_random(few, 0, count=12)].tolist()) == set(range(10))
 
