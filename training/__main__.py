@@ -9,22 +9,19 @@ from dataclasses import asdict
 import numpy as np
 import torch
 import tyro
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from models.manifest import INDEX, MODEL, BundleError
 from training import card, export, report
 from training.config import TrainingSettings
 from training.data import forget_labels, load_mnist
 from training.download import DataError
-from training.evaluate import (
-    accuracy,
-    confusion_matrix,
-    expected_calibration_error,
-    negative_log_likelihood,
-    softmax,
-)
+from training.evaluate import accuracy, confusion_matrix, expected_calibration_error
+from training.monitor import Monitor
 from training.networks import count_parameters, select_device
 from training.pipeline import train
-from training.provenance import conditions, open_checkpoint
+from training.provenance import EVENTS, conditions, open_checkpoint
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:
@@ -37,7 +34,9 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     say(f"{len(data):,} images, {settings.labels} of them labelled; training on {device} with seed {settings.seed}")
     started = time.perf_counter()
     checkpoint = open_checkpoint(data, settings, device)
-    classifier, history = train(data.to(device), settings, checkpoint)
+    say(f"to watch it: tensorboard --logdir {EVENTS}")
+    monitor = Monitor(EVENTS / checkpoint.name)
+    classifier, history = train(data.to(device), settings, checkpoint, monitor)
     trained = time.perf_counter()
 
     export.retract_manifest(folder)
@@ -57,8 +56,8 @@ def run(settings: TrainingSettings) -> dict[str, object]:
         folder / "report/mistakes.png", test.images.numpy(), answers.probabilities, labels, data.class_names
     )
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
-    calibration = expected_calibration_error(softmax(answers.logits), labels)
-    likelihood = negative_log_likelihood(softmax(answers.logits), labels)
+    probabilities = softmax(answers.logits.astype(np.float64), axis=1)
+    calibration, likelihood = expected_calibration_error(probabilities, labels), log_loss(labels, probabilities)
     manifest = export.write_manifest(folder, settings, data, score, device)
     card.write(folder, manifest, count_parameters(classifier), calibration, likelihood)
     checkpoint.clear()

@@ -3,14 +3,14 @@
 Every experiment with several seeds, one JSON file a run under training/results/, written when the run is complete:
 stopped and started again, only what is missing runs. The test set is scored once a run with the final network, after
 its last epoch, and twice with the frozen features after pretraining; none of that decides anything. The table in
-training/README.md is made of these files. Pretraining sees no labels, so runs of one seed and one student share it.
+training/README.md is made of these files. Pretraining sees no labels, so runs of one seed share it; runs that
+differ in their student alone share its teacher too.
 """
 
 import json
 import re
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,20 +20,22 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import t
+from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from training.config import TrainingSettings
 from training.data import Dataset, keep_labels, load_mnist
 from training.develop import answers, linear_probe
-from training.evaluate import accuracy, expected_calibration_error, negative_log_likelihood, softmax
+from training.evaluate import accuracy, expected_calibration_error
 from training.experiments import EXPERIMENTS, Experiment
 from training.finetune import FinetuneSettings, finetune
 from training.loop import seeded_generator
-from training.networks import Backbone, Classifier, count_parameters, select_device, served_student
+from training.networks import Backbone, Classifier, count_parameters, select_device
 from training.pipeline import train
-from training.provenance import conditions, open_checkpoint, pretraining_folder
+from training.provenance import conditions, open_checkpoint, pretraining_folder, teacher_folder
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent / "README.md"
@@ -50,25 +52,24 @@ def measure(experiment: Experiment, seed: int, everything: Dataset, test: Datase
     data, truth = keep_labels(everything, kept), test.labels.numpy()
     on_device, judged = data.to(device), test.images.to(device)
     scores: dict[str, object] = {}
-    started = time.perf_counter()
     if experiment.supervised:
         classifier = supervised(on_device, seed)
     else:
         checkpoint = open_checkpoint(data, settings, device)
-        if experiment.student is served_student:  # another one draws other initial weights, also for pretraining
-            checkpoint.share("pretrain", pretraining_folder(data, settings, device))
+        checkpoint.share("pretrain", pretraining_folder(data, settings, device))
+        for stage in ("finetune", "selftrain"):
+            checkpoint.share(stage, teacher_folder(data, settings, device))
 
         def observe(_stage: str, made: torch.nn.Module | Tensor) -> None:
-            if not isinstance(made, Backbone):
+            if not isinstance(made, Backbone) or not experiment.features:
                 return
             few = on_device.labelled()
             scores["linear_probe"] = asdict(accuracy(linear_probe(made, few.images, few.labels, judged), truth))
             scores["knn"] = asdict(accuracy(neighbours(made, everything.to(device), judged), truth))
 
-        classifier, _ = train(on_device, settings, checkpoint, observe, experiment.student)
+        classifier, _ = train(on_device, settings, checkpoint, observe=observe, new_student=experiment.student)
         checkpoint.clear()
-    seconds = time.perf_counter() - started
-    probabilities = softmax(answers(classifier, judged))
+    probabilities = softmax(answers(classifier, judged).astype(np.float64), axis=1)
     return {
         "experiment": experiment.name,
         "seed": seed,
@@ -76,9 +77,8 @@ def measure(experiment: Experiment, seed: int, everything: Dataset, test: Datase
         "parameters": count_parameters(classifier),
         "test_accuracy": asdict(accuracy(probabilities.argmax(axis=1), truth)),
         "ece_15": expected_calibration_error(probabilities, truth),
-        "nll": negative_log_likelihood(probabilities, truth),
+        "nll": float(log_loss(truth, probabilities, labels=range(probabilities.shape[1]))),
         **scores,
-        "seconds": round(seconds, 1),
         **conditions(device),
     }
 
@@ -92,11 +92,14 @@ def supervised(data: Dataset, seed: int) -> Classifier:
 
 
 def neighbours(backbone: Backbone, known: Dataset, judged: Tensor) -> NDArray[np.int64]:
-    """Classes of the `judged` images by their 5 nearest of all `known` ones, by cosine of frozen features."""
-    backbone.eval()
-    search = KNeighborsClassifier(5, metric="cosine").fit(answers(backbone, known.images), known.labels.cpu().numpy())
-    predicted: NDArray[np.int64] = search.predict(answers(backbone, judged))
+    """Classes of the `judged` images by their 5 nearest of all `known` ones, by cosine of the last feature maps."""
+    maps = backbone.eval().maps
+    search = KNeighborsClassifier(5, metric="cosine").fit(answers(maps, known.images), known.labels.cpu().numpy())
+    predicted: NDArray[np.int64] = search.predict(answers(maps, judged))
     return predicted
+
+
+HEADER = "| figure | mean | standard deviation | 95 % interval of the mean | worst | n |", "|---" * 6 + "|"
 
 
 def row(title: str, values: list[float], form: str, worst: Callable[[list[float]], float]) -> str:
@@ -115,7 +118,7 @@ def table(runs: list[dict[str, Any]]) -> str:
     def percent(title: str, values: list[float], worst: Callable[[list[float]], float] = min) -> str:
         return row(title, [100 * value for value in values], "{:.2f} %", worst)
 
-    lines = ["| figure | mean | standard deviation | 95 % interval of the mean | worst | n |", "|---" * 6 + "|"]
+    lines = [*HEADER]
     for experiment in EXPERIMENTS:
         mine = [run for run in runs if run["experiment"] == experiment.name]
         if mine:
@@ -143,11 +146,13 @@ def replace_between(document: Path, markers: tuple[str, str], text: str) -> None
     document.write_text(found.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", document.read_text()))
 
 
-def main(only: tuple[str, ...] = ()) -> None:
+def main(only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> None:
     """Runs what is missing and renews the table.
 
     Args:
         only: names of the experiments to run; all of them when none is given.
+        seeds: their seeds; all of them when none is given. Two processes with one thread each (OMP_NUM_THREADS=1) and
+            different seeds get more done than one with two threads.
     """
     names = [experiment.name for experiment in EXPERIMENTS]
     if unknown := set(only) - set(names):
@@ -157,7 +162,7 @@ def main(only: tuple[str, ...] = ()) -> None:
     for experiment in EXPERIMENTS:
         for seed in range(experiment.seeds):
             path = RESULTS / f"{experiment.name}-{seed}.json"
-            if path.exists() or (only and experiment.name not in only):
+            if path.exists() or (only and experiment.name not in only) or (seeds and seed not in seeds):
                 continue
             print(f"{experiment.title}, seed {seed} of {experiment.seeds}", file=sys.stderr)
             path.write_text(json.dumps(measure(experiment, seed, everything, test), indent=2) + "\n")

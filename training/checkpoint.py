@@ -48,6 +48,11 @@ class Checkpoint:
         self._folder = folder
         self._shared: dict[str, Path] = {}
 
+    @property
+    def name(self) -> str:
+        """The run's, as its folder is called."""
+        return self._folder.name if self._folder else "unnamed"
+
     def stage(self, name: str, parts: Mapping[str, Stateful]) -> "StageCheckpoint":
         """The file of one stage."""
         folder = self._shared.get(name, self._folder)

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from training.augment import ViewSettings, random_views
 from training.checkpoint import Checkpoint, RandomState, Stateful
-from training.data import UNLABELLED, Dataset
-from training.loop import History, Optimisation, Progress, autocast
+from training.data import Dataset
+from training.loop import History, Optimisation, autocast, shuffled_batches, steps_an_epoch
+from training.monitor import Monitor
 from training.networks import Classifier
 from training.propagate import combine
 
@@ -64,28 +65,26 @@ def targets(
             logits = teacher(seen)
         answers.append(logits.float().softmax(dim=1).view(settings.teacher_views, len(batch), -1).mean(dim=0))
     product = combine(torch.cat(answers), neighbours)
-    known = data.labels != UNLABELLED
-    product[known] = F.one_hot(data.labels[known], len(data.class_names)).float()
+    product[data.is_labelled] = F.one_hot(data.labelled().labels, len(data.class_names)).float()
     return product
 
 
 def distill(
     student: Classifier,
     images: Tensor,
-    targets: Tensor,
+    wanted: Tensor,
     settings: DistillSettings,
     generator: torch.Generator,
     checkpoint: Checkpoint = Checkpoint(),
+    monitor: Monitor = Monitor(),
 ) -> History:
     """Trains `student` in place.
 
     Args:
         images: (n, 1, 28, 28) uint8, n at least `batch_size`.
-        targets: (n, classes) float32, rows sum to 1.
+        wanted: (n, classes) float32, rows sum to 1.
     """
-    if len(images) < settings.batch_size:
-        raise ValueError(f"{len(images)} images are fewer than one batch of {settings.batch_size}")
-    steps = len(images) // settings.batch_size
+    steps = steps_an_epoch(len(images), settings.batch_size)
     optimisation = Optimisation(
         student.train(),
         learning_rate=settings.learning_rate,
@@ -95,16 +94,15 @@ def distill(
     parts: dict[str, Stateful] = {"student": student, "optimisation": optimisation, "random": RandomState(generator)}
     stage = checkpoint.stage("distill", parts)
     done = stage.resume()
-    epoch_images = steps * settings.batch_size
-    with Progress("distill", settings.epochs * epoch_images, done * epoch_images) as progress:
+    total = settings.epochs * steps
+    with monitor.stage("distill", steps=total, batch_size=settings.batch_size, done=done * steps) as progress:
         for epoch in range(done, settings.epochs):
-            order = torch.randperm(len(images), generator=generator, device=images.device)
-            for batch in torch.split(order, settings.batch_size)[:steps]:
+            for batch in shuffled_batches(len(images), settings.batch_size, generator):
                 views = random_views(images[batch], settings.views, generator)
                 with autocast(images.device):
                     logits = student(views)
-                loss = F.cross_entropy(logits.float(), targets[batch])
-                progress.update(len(batch), optimisation.step(loss))
+                loss = F.cross_entropy(logits.float(), wanted[batch])
+                progress.update(optimisation.step(loss))
             stage.save(epoch + 1)
     student.eval()
     return optimisation.history

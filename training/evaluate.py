@@ -34,12 +34,6 @@ def confusion_matrix(predicted: NDArray[np.int64], labels: NDArray[np.int64], cl
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n, classes) logits → probabilities."""
-    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
-
-
 def expected_calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15) -> float:
     """Guo et al. 2017 (arXiv:1706.04599), equation 3: |accuracy − confidence| over equally wide bins of confidence."""
     confidence = probabilities.max(axis=1)
@@ -47,8 +41,3 @@ def expected_calibration_error(probabilities: NDArray[np.float64], labels: NDArr
     index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     gaps = np.bincount(index, weights=confidence - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
-
-
-def negative_log_likelihood(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Mean of −log of the probability given to the true class."""
-    return float(-np.log(probabilities[np.arange(len(labels)), labels].clip(1e-12)).mean())

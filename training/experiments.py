@@ -29,13 +29,15 @@ class Experiment:
     draw: Draw
     student: Callable[[int], Classifier] = served_student
     distill: DistillSettings = DistillSettings()
+    features: bool = False
+    """Score the frozen features after pretraining too."""
     supervised: bool = False
     """No pretraining, no unlabelled images: only the labelled ones."""
 
 
-def first(labels: Tensor, _seed: int, count: int) -> Tensor:
+def first(_labels: Tensor, _seed: int, count: int) -> Tensor:
     """The first `count`, whatever the seed."""
-    return torch.arange(min(count, len(labels)))
+    return torch.arange(count)
 
 
 def at_random(labels: Tensor, seed: int, count: int) -> Tensor:
@@ -61,7 +63,7 @@ def balanced(labels: Tensor, seed: int, count: int) -> Tensor:
 
 FIRST_200: Draw = partial(first, count=200)
 EXPERIMENTS = (
-    Experiment("first-200", "the first 200 labels", 5, FIRST_200),
+    Experiment("first-200", "the first 200 labels", 5, FIRST_200, features=True),
     Experiment("random-200", "200 labels drawn at random", 5, partial(at_random, count=200)),
     Experiment("balanced-100", "100 labels, 10 a digit", 3, partial(balanced, count=100)),
     Experiment("balanced-50", "50 labels, 5 a digit", 3, partial(balanced, count=50)),

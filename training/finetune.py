@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from training.augment import ViewSettings, random_views
 from training.checkpoint import Checkpoint, RandomState, Stateful
-from training.loop import History, Optimisation, Progress, autocast
+from training.loop import History, Optimisation, autocast
+from training.monitor import Monitor
 from training.networks import Backbone, Classifier, ClassifierHead
 
 SAVE_EVERY = 100
@@ -41,6 +42,7 @@ def finetune(
     settings: FinetuneSettings,
     generator: torch.Generator,
     checkpoint: Checkpoint = Checkpoint(),
+    monitor: Monitor = Monitor(),
 ) -> tuple[Classifier, History]:
     """Trains `backbone` in place under a new head.
 
@@ -64,14 +66,14 @@ def finetune(
     }
     stage = checkpoint.stage("finetune", parts)
     done = stage.resume()
-    with Progress("finetune", settings.steps * settings.batch_size, done * settings.batch_size) as progress:
+    with monitor.stage("finetune", steps=settings.steps, batch_size=settings.batch_size, done=done) as progress:
         for step in range(done, settings.steps):
             batch = torch.randint(len(images), (settings.batch_size,), generator=generator, device=images.device)
             views = random_views(images[batch], settings.views, generator)
             with autocast(images.device):
                 logits = classifier(views)
             loss = F.cross_entropy(logits.float(), labels[batch], label_smoothing=settings.label_smoothing)
-            progress.update(len(batch), optimisation.step(loss))
+            progress.update(optimisation.step(loss))
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == settings.steps:
                 stage.save(step + 1)
     return classifier.eval(), optimisation.history

@@ -1,18 +1,14 @@
-"""What every training stage shares: seeded randomness, precision, one optimisation step, progress and history."""
+"""What every training stage shares: seeded randomness, precision, one optimisation step and history."""
 
 import math
 import os
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
-from tqdm import tqdm
-
-from training.diagnostics import Diagnosis
 
 
 @dataclass
@@ -86,39 +82,14 @@ class Optimisation:
         self.history.learning_rate[:] = state["learning_rate"]
 
 
-class Progress:
-    """A progress bar of one stage on stderr: images done, images/s, time left, loss.
+def steps_an_epoch(images: int, batch_size: int) -> int:
+    """Batches in one pass over so many images, full ones only. Raises ValueError when there is none."""
+    if images < batch_size:
+        raise ValueError(f"{images} images are fewer than one batch of {batch_size}")
+    return images // batch_size
 
-    Args:
-        images: in all. done: of which an earlier start has done so many.
-    """
 
-    def __init__(self, stage: str, images: int, done: int = 0) -> None:
-        self._bar = tqdm(
-            total=images,
-            initial=done,
-            desc=f"{stage:<10}",
-            unit=" images",
-            unit_scale=True,
-            file=sys.stderr,
-            mininterval=0.5,
-        )
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def update(self, images: int, loss: float) -> None:
-        """`images` more are done."""
-        self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-        self._bar.update(images)
-
-    def tell(self, when: str, diagnosis: Diagnosis) -> None:
-        """A line above the bar; one more when something is wrong."""
-        self._bar.write(f"{when}: {diagnosis}", file=sys.stderr)
-        if warning := diagnosis.warning():
-            self._bar.write(f"WARNING: {warning}", file=sys.stderr)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
+def shuffled_batches(images: int, batch_size: int, generator: torch.Generator) -> Sequence[Tensor]:
+    """One epoch in random order: the indices (batch_size,) int64 of each full batch."""
+    order = torch.randperm(images, generator=generator, device=generator.device)
+    return torch.split(order, batch_size)[: images // batch_size]

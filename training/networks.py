@@ -6,8 +6,9 @@ from torch.nn import functional as F
 
 TEACHER_WIDTHS = (16, 32, 48)
 """Channels of the network that learns from images and few labels: about 1.69 million multiply-adds an image."""
-STUDENT_WIDTHS = (12, 22, 44)
-"""Channels of the network that is served: about 0.98 million."""
+STUDENT_WIDTHS = (16, 16, 32)
+"""Channels of the network that is served: about 0.77 million. Multiples of 8 are what a CPU's vectors hold: onnxruntime
+answers 12, 22 and 44 channels half as fast."""
 
 
 class Preprocess(nn.Module):

@@ -12,6 +12,7 @@ from training.diagnostics import Diagnosis, diagnose
 from training.distill import distill, targets
 from training.finetune import finetune
 from training.loop import History, seeded_generator
+from training.monitor import Monitor
 from training.networks import TEACHER_WIDTHS, Backbone, Classifier, served_student
 from training.pretrain import pretrain
 from training.propagate import propagate
@@ -31,6 +32,7 @@ def train(
     data: Dataset,
     settings: TrainingSettings,
     checkpoint: Checkpoint = Checkpoint(),
+    monitor: Monitor = Monitor(),
     observe: Observer = lambda _stage, _made: None,
     new_student: Callable[[int], Classifier] = served_student,
 ) -> tuple[Classifier, dict[str, History]]:
@@ -41,23 +43,25 @@ def train(
     generator = seeded_generator(settings.seed, data.images.device)
     labelled, classes = data.labelled(), len(data.class_names)
     backbone = Backbone(TEACHER_WIDTHS).to(data.images.device).to(memory_format=torch.channels_last)
-    student = new_student(classes).to(data.images.device).to(memory_format=torch.channels_last)
 
     def look() -> Diagnosis:
         return diagnose(backbone, data.images[:LOOKED_AT], labelled.images, labelled.labels, settings.pretrain.views)
 
-    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator, checkpoint, look)}
+    history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, generator, checkpoint, monitor, look)}
     observe("pretrain", backbone)
     neighbours = propagate(backbone, data, settings.propagate)
     observe("propagate", neighbours)
     teacher, history["finetune"] = finetune(
-        backbone, labelled.images, labelled.labels, classes, settings.finetune, generator, checkpoint
+        backbone, labelled.images, labelled.labels, classes, settings.finetune, generator, checkpoint, monitor
     )
     observe("finetune", teacher)
-    teacher, history["selftrain"] = selftrain(teacher, data, neighbours, settings.selftrain, generator, checkpoint)
+    teacher, history["selftrain"] = selftrain(
+        teacher, data, neighbours, settings.selftrain, generator, checkpoint, monitor
+    )
     observe("selftrain", teacher)
     wanted = targets(teacher, data, neighbours, settings.distill, generator)
     observe("targets", wanted)
-    history["distill"] = distill(student, data.images, wanted, settings.distill, generator, checkpoint)
+    student = new_student(classes).to(data.images.device).to(memory_format=torch.channels_last)
+    history["distill"] = distill(student, data.images, wanted, settings.distill, generator, checkpoint, monitor)
     observe("distill", student)
     return student, history

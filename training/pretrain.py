@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from training.augment import ViewSettings, random_views
 from training.checkpoint import Checkpoint, RandomState, Stateful
 from training.diagnostics import Diagnosis
-from training.loop import History, Optimisation, Progress, autocast
+from training.loop import History, Optimisation, autocast, shuffled_batches, steps_an_epoch
 from training.losses import nt_xent_loss
+from training.monitor import Monitor
 from training.networks import Backbone, ProjectionHead
 
 
@@ -38,6 +39,7 @@ def pretrain(
     settings: PretrainSettings,
     generator: torch.Generator,
     checkpoint: Checkpoint = Checkpoint(),
+    monitor: Monitor = Monitor(),
     look: Callable[[], Diagnosis] | None = None,
 ) -> History:
     """Trains `backbone` in place; the projection head exists only in here.
@@ -46,11 +48,9 @@ def pretrain(
         images: (n, 1, 28, 28) uint8 on the backbone's device, n at least `batch_size`.
         look: asked after every epoch how the backbone is doing.
     """
-    if len(images) < settings.batch_size:
-        raise ValueError(f"{len(images)} images are fewer than one batch of {settings.batch_size}")
     projection = ProjectionHead(backbone.features).to(images.device)
     model = nn.Sequential(backbone, projection).train()
-    steps = len(images) // settings.batch_size
+    steps = steps_an_epoch(len(images), settings.batch_size)
     optimisation = Optimisation(
         model,
         learning_rate=settings.learning_rate,
@@ -60,14 +60,13 @@ def pretrain(
     parts: dict[str, Stateful] = {"model": model, "optimisation": optimisation, "random": RandomState(generator)}
     stage = checkpoint.stage("pretrain", parts)
     done = stage.resume()
-    epoch_images = steps * settings.batch_size
-    with Progress("pretrain", settings.epochs * epoch_images, done * epoch_images) as progress:
+    total = settings.epochs * steps
+    with monitor.stage("pretrain", steps=total, batch_size=settings.batch_size, done=done * steps) as progress:
         for epoch in range(done, settings.epochs):
-            order = torch.randperm(len(images), generator=generator, device=images.device)
-            for batch in torch.split(order, settings.batch_size)[:steps]:
+            for batch in shuffled_batches(len(images), settings.batch_size, generator):
                 views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, generator)
                 loss = contrastive_loss(model, views, settings.temperature)
-                progress.update(len(batch), optimisation.step(loss))
+                progress.update(optimisation.step(loss))
             stage.save(epoch + 1)
             if look:
                 progress.tell(f"epoch {epoch + 1}", look())

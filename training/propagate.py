@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.data import UNLABELLED, Dataset
+from training.data import Dataset
 from training.networks import Backbone
 
 BATCH_SIZE = 500
@@ -55,7 +55,7 @@ def propagate(backbone: Backbone, data: Dataset, settings: PropagateSettings) ->
     if len(data) <= settings.neighbours:
         raise ValueError(f"--propagate.neighbours {settings.neighbours}: there are only {len(data)} images")
     links = normalised_links(*nearest(embed(backbone, data.images, settings.dimensions), settings.neighbours))
-    known = data.labels != UNLABELLED
+    known = data.is_labelled
     given = torch.zeros(len(data), len(data.class_names))
     given[known.cpu(), data.labels[known].cpu()] = 1
     spread = start = given.numpy()

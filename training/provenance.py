@@ -1,5 +1,6 @@
 """What a run's weights depend on: settings, device, threads, precision, versions, code."""
 
+import hashlib
 import subprocess
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -11,29 +12,46 @@ import torch
 from training.checkpoint import Checkpoint, run_key
 from training.config import TrainingSettings
 from training.data import UNLABELLED, Dataset
+from training.distill import DistillSettings
 from training.loop import has_bfloat16
 
-PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy")
+PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy", "scipy")
 RUNS = Path("runs")
 """Where unfinished runs are kept: started again under the same conditions, one goes on where it was stopped."""
+EVENTS = RUNS / "tensorboard"
+"""What TensorBoard shows, one folder a run; never read again here."""
 
 
 def open_checkpoint(data: Dataset, settings: TrainingSettings, device: torch.device) -> Checkpoint:
     """Where this run stands, if it was started before; `data` is on the CPU."""
-    return Checkpoint(RUNS / run_key(data, {**plain(settings), **conditions(device), **packages()}))
+    return Checkpoint(RUNS / run_key(data, {**plain(settings), **_surroundings(device)}))
 
 
 def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
     """Where runs that differ in what comes after pretraining can share it: it sees no labels."""
     unlabelled = replace(data, labels=torch.full_like(data.labels, UNLABELLED))
-    depends = {"seed": settings.seed, **asdict(settings.pretrain), **conditions(device), **packages()}
+    depends = {"seed": settings.seed, **asdict(settings.pretrain), **_surroundings(device)}
     return RUNS / f"pretrained-{run_key(unlabelled, depends)}"
+
+
+def teacher_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
+    """Where runs that differ in their student alone can share its teacher."""
+    depends = {**plain(replace(settings, distill=DistillSettings())), **_surroundings(device)}
+    return RUNS / f"teacher-{run_key(data, depends)}"
 
 
 def conditions(device: torch.device) -> dict[str, object]:
     """What the weights depend on besides settings and versions."""
     precision = "bfloat16" if has_bfloat16(device) else "float32"
     return {"device": str(device), "threads": torch.get_num_threads(), "precision": precision}
+
+
+def _surroundings(device: torch.device) -> dict[str, object]:
+    """What a half-finished run must find unchanged, besides data and settings: also this package's code."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    return {**conditions(device), **packages(), "code": code.hexdigest()}
 
 
 def plain(settings: TrainingSettings) -> dict[str, object]:

@@ -13,6 +13,7 @@ import time
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -62,7 +63,7 @@ class ArticleSettings:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Outcome:
     """What one supervised training gave."""
 
     maximum: float
@@ -73,7 +74,7 @@ class Experiment:
     """Test accuracy before the first epoch and after every 100."""
 
 
-def supervised(model: nn.Module, few: Dataset, test: Dataset, settings: ArticleSettings, name: str) -> Experiment:
+def supervised(model: nn.Module, few: Dataset, test: Dataset, settings: ArticleSettings, name: str) -> Outcome:
     """The notebook's `supervised_train`."""
     images, truth = few.images.float(), test.labels
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
@@ -87,7 +88,7 @@ def supervised(model: nn.Module, few: Dataset, test: Dataset, settings: ArticleS
             optimizer.step()
         if epoch % SCORE_EVERY == 0 or epoch == settings.epochs:
             scores.append(score(model, test.images, truth))
-    return Experiment(max(scores), scores[-1], scores)
+    return Outcome(max(scores), scores[-1], scores)
 
 
 @torch.no_grad()
@@ -138,7 +139,7 @@ def pretrain(model: nn.Module, images: Tensor, settings: ArticleSettings) -> tup
     return losses, rates
 
 
-def run(settings: ArticleSettings) -> dict[str, object]:
+def run(settings: ArticleSettings) -> dict[str, Any]:
     """All three experiments: the supervised one, and two fine-tunings of one pretrained backbone."""
     device = select_device()
     everything, test = load_mnist(settings.data)
@@ -155,7 +156,7 @@ def run(settings: ArticleSettings) -> dict[str, object]:
     found["same head"] = supervised(model, few, test, settings, "same head")
     found["new head"] = supervised(fresh, few, test, settings, "new head")
     return {
-        "experiments": {name: vars(experiment) for name, experiment in found.items()},
+        "experiments": {name: vars(outcome) for name, outcome in found.items()},
         "pretrain_loss": losses,
         "pretrain_learning_rate": rates,
         "seed": settings.seed,
@@ -193,17 +194,26 @@ def curves(path: Path, result: dict[str, dict[str, dict[str, list[float]]]]) -> 
 
 
 def main() -> None:
-    """Runs the experiments with one seed and keeps its file; renews the table and, for seed 0, the picture."""
+    """Runs the experiments with one seed; keeps its file and renews table and picture, unless settings were changed."""
     settings = tyro.cli(ArticleSettings, prog="python -m training.reproduce")
     result = run(settings)
+    if settings == ArticleSettings(seed=settings.seed, data=settings.data):
+        keep(settings.seed, result)
+    else:
+        print("not the article's settings: nothing is kept", file=sys.stderr)
+    summary = {name: {kind: one[kind] for kind in ("maximum", "last")} for name, one in result["experiments"].items()}
+    print(json.dumps({**summary, "seed": settings.seed, "seconds": result["seconds"], "device": result["device"]}))
+
+
+def keep(seed: int, result: dict[str, Any]) -> None:
+    """Writes the run's file; renews the table and, for seed 0, the picture."""
     folder = RESULTS / "article"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"seed-{settings.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
+    (folder / f"seed-{seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     replace_between(README, MARKERS, table(runs))
-    if settings.seed == 0:
-        curves(folder / "curves.png", result)  # type: ignore[arg-type]
-    print(json.dumps({name: result[name] for name in ("seed", "seconds", "device")}))
+    if seed == 0:
+        curves(folder / "curves.png", result)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training.augment import ViewSettings, random_views
 from training.checkpoint import Checkpoint, RandomState
 from training.data import Dataset
-from training.loop import History, Optimisation, Progress, autocast
+from training.loop import History, Optimisation, autocast, shuffled_batches, steps_an_epoch
+from training.monitor import Monitor
 from training.networks import Classifier
 from training.propagate import combine
 
@@ -78,6 +79,7 @@ def selftrain(
     settings: SelftrainSettings,
     generator: torch.Generator,
     checkpoint: Checkpoint = Checkpoint(),
+    monitor: Monitor = Monitor(),
 ) -> tuple[Classifier, History]:
     """Trains `classifier` in place; returns the teacher that followed it.
 
@@ -85,8 +87,6 @@ def selftrain(
         data: at least `batch_size` images, some of them labelled.
         neighbours: (len(data), classes) float32, the propagated labels; rows sum to 1.
     """
-    if len(data) < settings.batch_size:
-        raise ValueError(f"{len(data)} images are fewer than one batch of {settings.batch_size}")
     images, labels = data.labelled().images, data.labelled().labels
     teacher = AveragedModel(
         classifier,
@@ -94,7 +94,7 @@ def selftrain(
         use_buffers=True,
     ).eval()
     align = DistributionAlignment(neighbours.mean(dim=0))
-    steps = len(data) // settings.batch_size
+    steps = steps_an_epoch(len(data), settings.batch_size)
     optimisation = Optimisation(
         classifier.train(),
         learning_rate=settings.learning_rate,
@@ -112,11 +112,10 @@ def selftrain(
         },
     )
     done = stage.resume()
-    epoch_images = steps * settings.batch_size
-    with Progress("selftrain", settings.epochs * epoch_images, done * epoch_images) as progress:
+    total = settings.epochs * steps
+    with monitor.stage("selftrain", steps=total, batch_size=settings.batch_size, done=done * steps) as progress:
         for epoch in range(done, settings.epochs):
-            order = torch.randperm(len(data), generator=generator, device=images.device)
-            for batch in torch.split(order, settings.batch_size)[:steps]:
+            for batch in shuffled_batches(len(data), settings.batch_size, generator):
                 drawn = torch.randint(
                     len(images), (settings.labelled_batch_size,), generator=generator, device=images.device
                 )
@@ -131,7 +130,7 @@ def selftrain(
                 given, guessed = logits.float()[: len(drawn)], logits.float()[len(drawn) :]
                 unsupervised = (F.cross_entropy(guessed, pseudo, reduction="none") * sure).mean()
                 loss = F.cross_entropy(given, labels[drawn]) + unsupervised
-                progress.update(len(batch), optimisation.step(loss))
+                progress.update(optimisation.step(loss))
                 teacher.update_parameters(classifier)
             stage.save(epoch + 1)
     student = teacher.module

@@ -8,10 +8,14 @@ import torch
 from tests.conftest import ROOT
 from training import benchmark
 from training.benchmark import README, finished, measure, neighbours, table
+from training.config import TrainingSettings
 from training.data import Dataset
+from training.distill import DistillSettings
 from training.experiments import EXPERIMENTS, Experiment, first
 from training.finetune import FinetuneSettings
 from training.networks import Backbone
+from training.provenance import pretraining_folder, teacher_folder
+from training.selftrain import SelftrainSettings
 
 
 def run(value: float, nll: float) -> dict[str, object]:
@@ -55,6 +59,19 @@ def test_the_supervised_run_sees_the_labelled_images_alone(sample: Dataset, monk
     blank = torch.cat([sample.images[:500], torch.zeros_like(sample.images[500:])])
     again = measure(experiment, 0, replace(sample, images=blank), sample.subset(torch.arange(500, 1000)))
     assert again["nll"] == result["nll"]
+
+
+def test_runs_share_what_does_not_depend_on_how_they_differ() -> None:
+    device, settings = torch.device("cpu"), TrainingSettings()
+    one = Dataset(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 1, -1]), ("a", "b"), "toy")
+    relabelled = replace(one, labels=torch.tensor([0, -1, 1]))
+    longer = replace(settings, distill=DistillSettings(epochs=99))
+    wilder = replace(settings, selftrain=SelftrainSettings(epochs=99))
+    assert teacher_folder(one, settings, device) == teacher_folder(one, longer, device)
+    assert teacher_folder(one, settings, device) != teacher_folder(one, wilder, device)
+    assert teacher_folder(one, settings, device) != teacher_folder(relabelled, settings, device)
+    assert pretraining_folder(one, settings, device) == pretraining_folder(relabelled, wilder, device)
+    assert pretraining_folder(one, settings, device) != pretraining_folder(one, replace(settings, seed=1), device)
 
 
 def test_a_name_that_is_no_experiment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,18 @@ def test_half_a_file_is_never_read(sample: Dataset, tmp_path: Path) -> None:
     assert torch.equal(model.weight, weights)
 
 
+def test_a_shared_stage_is_found_by_other_runs_and_outlives_them(tmp_path: Path) -> None:
+    one, other = Checkpoint(tmp_path / "one"), Checkpoint(tmp_path / "other")
+    for run in (one, other):
+        run.share("common", tmp_path / "shared")
+    one.stage("common", {"model": torch.nn.Linear(2, 2)}).save(3)
+    one.stage("own", {"model": torch.nn.Linear(2, 2)}).save(4)
+    one.clear()
+    assert other.stage("common", {"model": torch.nn.Linear(2, 2)}).resume() == 3
+    assert other.stage("own", {"model": torch.nn.Linear(2, 2)}).resume() == 0
+    assert not (tmp_path / "one").exists()
+
+
 def test_another_run_has_another_name(sample: Dataset) -> None:
     few = forget_labels(sample, keep=100)
     key = run_key(few, {"seed": 0})
@@ -115,5 +127,5 @@ def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Pa
         process.communicate()
     assert not (tmp_path / "killed" / "manifest.json").exists()
     killed = model_of(start("killed"))
-    assert not list((tmp_path / "runs").glob("*"))
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tensorboard"}
     assert killed == model_of(start("whole"))

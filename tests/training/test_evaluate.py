@@ -5,8 +5,6 @@ from training.evaluate import (
     accuracy,
     confusion_matrix,
     expected_calibration_error,
-    negative_log_likelihood,
-    softmax,
     wilson_interval,
 )
 
@@ -52,9 +50,3 @@ def test_calibration_error_vanishes_for_answers_that_come_true_as_often_as_they_
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
     labels = (random.uniform(size=200_000) > confidence).astype(np.int64)
     assert expected_calibration_error(probabilities, labels) < 0.005
-
-
-def test_log_likelihood_and_softmax() -> None:
-    probabilities = softmax(np.log(np.array([[1.0, 3.0], [2.0, 2.0]], np.float32)) + 1000)
-    np.testing.assert_allclose(probabilities, [[0.25, 0.75], [0.5, 0.5]], rtol=1e-3)
-    assert negative_log_likelihood(probabilities, np.array([1, 0])) == pytest.approx(-np.log(0.75 * 0.5) / 2, rel=1e-3)
