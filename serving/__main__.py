@@ -14,6 +14,7 @@ from serving.app import create_app
 from serving.index import NeighborIndex
 from serving.metrics import remove_shared, share_between_workers
 from serving.model import ProviderError, load_model
+from serving.protocol import ShortCutProtocol
 from serving.settings import PREFIX, Settings, unknown_variables
 
 LIMITS_PER_REQUEST = 3
@@ -48,6 +49,8 @@ def serve(settings: Settings) -> None:
         "port": settings.port,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,  # the client's address is not used
+        "http": ShortCutProtocol,
         "ws": "none",
         "timeout_graceful_shutdown": math.ceil(LIMITS_PER_REQUEST * settings.request_timeout_s) + STOP_GRACE_S,
     }
@@ -74,7 +77,6 @@ def main() -> None:
     """Exit code 1 with a message when it cannot start; once it runs, uvicorn ends by the signal it got."""
     settings = read_settings(sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed upload
     try:
         serve(settings)
     except (BundleError, ProviderError) as error:

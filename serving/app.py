@@ -14,18 +14,22 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from numpy.typing import NDArray
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from models.manifest import INDEX
 from serving import errors
+from serving.answers import Services
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
 from serving.index import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker
 from serving.middleware import RequestContext
 from serving.model import Model, Prediction, load_model
-from serving.routes import Services, router
+from serving.routes import router
 from serving.settings import Settings
 
+GC_THRESHOLD = 50_000
+"""How many objects more set off a collection; at Python's 700 the requests under way do so all the time."""
 ASSETS = Path(__file__).parent / "web"
 DESCRIPTION = "Digit predictions, embeddings and similar images, learnt from a few labels."
 
@@ -38,12 +42,15 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = deps = open_services(settings, metrics, model, index)
         deps.batcher.start()
+        deps.searcher.start()
         forget_killed_workers()
         Image.init()  # all of Pillow's decoders now, not while somebody waits
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again: shorter pauses
+        gc.set_threshold(GC_THRESHOLD, 10, 10)
         yield
         await deps.batcher.stop()
+        await deps.searcher.stop()
         deps.decoder.close()
         forget_worker()
 
@@ -71,16 +78,23 @@ def open_services(settings: Settings, metrics: Metrics, model: Model | None, ind
     """Loads what is not given; raises BundleError or ProviderError."""
     model = model or load_model(settings.model_dir, settings.provider, settings.inference_threads)
     metrics.set_model(model.name, model.provider)
+    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim) if index is None else index
+    threadpool_limits(settings.inference_threads, user_api="blas")  # numpy's own threads would fight for the cores
     return Services(
         settings=settings,
         model=model,
-        index=NeighborIndex.load(settings.model_dir / INDEX, model.dim) if index is None else index,
         batcher=DynamicBatcher(
             partial(run_each, model),
             max_batch_size=settings.max_batch_size,
             max_queue_size=settings.max_queue_size,
             timeout_s=settings.request_timeout_s,
             on_batch=metrics.observe_batch,
+        ),
+        searcher=DynamicBatcher(
+            index.search,
+            max_batch_size=settings.max_batch_size,
+            max_queue_size=settings.max_queue_size,
+            timeout_s=settings.request_timeout_s,
         ),
         decoder=Decoder(settings.max_image_pixels),
         metrics=metrics,

@@ -1,18 +1,18 @@
 """Dynamic batching: while the model answers one batch, the next one gathers. Knows neither ONNX nor HTTP.
 
-A batch forms at the moment the model is free, from whatever waits then: nothing ever waits for a timer. Items whose
-caller was cancelled or timed out in the meantime are dropped.
+A batch forms at the moment the model is free, from whatever waits then: nothing ever waits for a timer. The model runs
+on a thread of its own, one hop a batch. Items whose caller was cancelled or timed out in the meantime are dropped.
 """
 
 import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded
 
@@ -20,26 +20,25 @@ I = TypeVar("I")
 O = TypeVar("O")
 
 
-@dataclass(frozen=True)
-class Answer(Generic[O]):
-    """One item's result, with where its time went."""
+class Answer(NamedTuple, Generic[O]):
+    """The results of what was submitted together, with where their time went."""
 
-    value: O
+    values: Sequence[O]
     queue_s: float
-    """Seconds from submission until its batch formed."""
+    """Seconds from submission until their batch formed."""
     run_s: float
-    """Seconds that its batch took."""
+    """Seconds that their batch took."""
 
 
-@dataclass
-class _Waiting(Generic[I, O]):
-    item: I
+@dataclass(slots=True, eq=False)
+class _Group(Generic[I, O]):
+    items: Sequence[I]
     answer: asyncio.Future[Answer[O]]
     since: float
 
 
 class DynamicBatcher(Generic[I, O]):
-    """Gathers single items into batches for one `run` at a time, which happens on a thread of its own.
+    """Gathers items into batches for one `run` at a time, which happens on a thread of its own.
 
     Args:
         run: n items → n results, in order; blocking. What it raises reaches every caller of its batch.
@@ -53,132 +52,141 @@ class DynamicBatcher(Generic[I, O]):
         max_batch_size: int,
         max_queue_size: int,
         timeout_s: float,
-        on_batch: Callable[[int, float, int], None],
+        on_batch: Callable[[int, float, int], None] = lambda *_: None,
     ) -> None:
-        self._max_batch_size = max_batch_size
+        self.max_batch_size = max_batch_size
+        self._run = run
         self._max_queue_size = max_queue_size
         self._timeout_s = timeout_s
         self._on_batch = on_batch
-        self._queue: deque[_Waiting[I, O]] = deque()
-        self._running: list[_Waiting[I, O]] = []
-        self._wake = asyncio.Event()
-        self._draining = False
+        self._queue: deque[_Group[I, O]] = deque()
+        self._waiting = 0
+        self._running: list[_Group[I, O]] = []
         self._busy_since: float | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._thread = _Thread(run)
+        self._forming = False
+        self._draining = False
+        self._expiry: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._idle = asyncio.Event()
+        self._batches: SimpleQueue[list[_Group[I, O]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
     @property
     def accepting(self) -> bool:
         """Whether items are taken, and the model is not hanging in a batch longer than the timeout."""
         hanging = self._busy_since is not None and time.perf_counter() - self._busy_since > self._timeout_s
-        return self._task is not None and not self._task.done() and not self._draining and not hanging
+        return self._loop is not None and not self._draining and not hanging
 
     @property
     def queue_size(self) -> int:
         """Items that wait for a batch."""
-        return len(self._queue)
+        return self._waiting
 
     def start(self) -> None:
         """Begins to answer; to be called inside the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._idle.set()
         self._thread.start()
-        self._task = asyncio.create_task(self._serve())
 
     async def stop(self) -> None:
         """Takes nothing more and answers what was accepted, with Draining where the model hangs past its timeout."""
         self._draining = True
-        self._wake.set()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=self._timeout_s)
-            self._task.cancel()
-        for waiting in (*self._running, *self._queue):
-            if not waiting.answer.done():
-                waiting.answer.set_exception(Draining("the service stopped before the model answered"))
-        self._thread.stop()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            self._fail(chain(self._running, self._queue), Draining("the service stopped before the model answered"))
+        if self._expiry:
+            self._expiry.cancel()
+        self._batches.put(None)
 
-    async def submit(self, item: I) -> Answer[O]:
-        """The result of `item`, once its batch has run.
+    async def submit(self, items: Sequence[I]) -> Answer[O]:
+        """The results of `items`, which share a batch: at least one, at most `max_batch_size`.
 
         Raises Overloaded, Draining, AnswerTimeout, or ModelFailure when `run` failed.
         """
-        if not self.accepting:
+        size, loop = len(items), self._loop
+        if not 0 < size <= self.max_batch_size:
+            raise ValueError(f"{size} items are not one batch of at most {self.max_batch_size}")
+        if loop is None or not self.accepting:
             raise Draining("the service is stopping, or its model hangs; try another instance")
-        if len(self._queue) >= self._max_queue_size:
-            raise Overloaded(f"{self._max_queue_size} images are waiting already; try again later")
-        answer: asyncio.Future[Answer[O]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(item, answer, time.perf_counter()))
-        self._wake.set()
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await answer
-        except TimeoutError:
-            raise AnswerTimeout(f"no answer within {self._timeout_s} s") from None
+        if self._waiting + size > self._max_queue_size:
+            raise Overloaded(f"{self._waiting} images are waiting already; try again later")
+        group: _Group[I, O] = _Group(items, loop.create_future(), time.perf_counter())
+        self._queue.append(group)
+        self._waiting += size
+        if not self._forming and not self._running:
+            self._forming = True
+            self._idle.clear()
+            loop.call_soon(self._form)  # once all that arrived together is here
+        if self._expiry is None:
+            self._expiry = loop.call_later(self._timeout_s, self._expire)
+        return await group.answer
 
-    async def _serve(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._running = self._form()
-            if self._running:
-                await self._answer(self._running)
-            elif self._draining:
-                return
-            else:
-                self._wake.clear()
-
-    def _form(self) -> list[_Waiting[I, O]]:
-        batch: list[_Waiting[I, O]] = []
-        while self._queue and len(batch) < self._max_batch_size:
-            waiting = self._queue.popleft()
-            if not waiting.answer.done():  # its caller is still there
-                batch.append(waiting)
-        return batch
-
-    async def _answer(self, batch: list[_Waiting[I, O]]) -> None:
-        started = self._busy_since = time.perf_counter()
-        try:
-            results = await self._thread.run([waiting.item for waiting in batch])
-            if len(results) != len(batch):
-                raise RuntimeError(f"{len(batch)} items gave {len(results)} results")
-        except Exception as error:  # whatever it is, no caller may be left waiting
-            failure = ModelFailure(f"the model failed: {error}")
-            failure.__cause__ = error
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(failure)
-            return
-        finally:
-            self._busy_since = None
-        seconds = time.perf_counter() - started
-        for waiting, result in zip(batch, results, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(Answer(result, started - waiting.since, seconds))
-        self._on_batch(len(batch), seconds, len(self._queue))
-
-
-class _Thread(Generic[I, O]):
-    """One thread for one function; a daemon, so that a function that never returns cannot keep the process alive."""
-
-    def __init__(self, run: Callable[[Sequence[I]], Sequence[O]]) -> None:
-        self._run = run
-        self._jobs: SimpleQueue[tuple[list[I], Future[Sequence[O]]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._jobs.put(None)
-
-    async def run(self, items: list[I]) -> Sequence[O]:
-        result: Future[Sequence[O]] = Future()
-        self._jobs.put((items, result))
-        return await asyncio.wrap_future(result)
+    def _form(self) -> None:
+        """Hands the next batch to the thread, if anything waits."""
+        self._forming = False
+        batch, size = self._running, 0
+        while self._queue and size + len(self._queue[0].items) <= self.max_batch_size:
+            group = self._queue.popleft()
+            self._waiting -= len(group.items)
+            if not group.answer.done():  # its caller is still there
+                batch.append(group)
+                size += len(group.items)
+        if batch:
+            self._busy_since = time.perf_counter()
+            self._batches.put(batch)
+        elif not self._queue:
+            self._idle.set()
 
     def _work(self) -> None:
-        while job := self._jobs.get():
-            items, result = job
-            if not result.set_running_or_notify_cancel():
-                continue
+        """The thread: batch after batch, until None."""
+        assert self._loop is not None
+        while (batch := self._batches.get()) is not None:
+            started = time.perf_counter()
+            items = [item for group in batch for item in group.items]
+            results: Sequence[O] | Exception
             try:
-                result.set_result(self._run(items))
-            except Exception as error:  # handed to whoever waits
-                result.set_exception(error)
+                results = self._run(items)
+                if len(results) != len(items):
+                    raise RuntimeError(f"{len(items)} items gave {len(results)} results")
+            except Exception as error:  # whatever it is, no caller may be left waiting
+                results = error
+            if self._loop.is_closed():
+                return
+            self._loop.call_soon_threadsafe(self._answer, results, len(items), started, time.perf_counter())
+
+    def _answer(self, results: Sequence[O] | Exception, size: int, started: float, ended: float) -> None:
+        """Gives every caller of the batch that ran its part, and starts the next one."""
+        batch, self._running, self._busy_since = self._running, [], None
+        self._form()
+        if isinstance(results, Exception):
+            failure = ModelFailure(f"the model failed: {results}")
+            failure.__cause__ = results
+            self._fail(batch, failure)
+            return
+        first = 0
+        for group in batch:
+            last = first + len(group.items)
+            if not group.answer.done():
+                group.answer.set_result(Answer(results[first:last], started - group.since, ended - started))
+            first = last
+        self._on_batch(size, ended - started, self._waiting)
+
+    def _expire(self) -> None:
+        """Tells those who have waited too long, and looks again when the next one will have."""
+        assert self._loop is not None
+        now = time.perf_counter()
+        pending = [group for group in chain(self._running, self._queue) if not group.answer.done()]
+        late = [group for group in pending if now - group.since >= self._timeout_s]
+        self._fail(late, AnswerTimeout(f"no answer within {self._timeout_s} s"))
+        oldest = min((group.since for group in pending[len(late) :]), default=None)
+        self._expiry = None
+        if oldest is not None:
+            self._expiry = self._loop.call_later(oldest + self._timeout_s - now, self._expire)
+
+    @staticmethod
+    def _fail(groups: Iterable[_Group[I, O]], error: Exception) -> None:
+        for group in groups:
+            if not group.answer.done():
+                group.answer.set_exception(error)

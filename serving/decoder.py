@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.errors import AnswerTimeout, Overloaded
-from serving.images import decoded_pixels, open_image, to_digit
+from serving.errors import AnswerTimeout, Overloaded, ServiceError
+from serving.images import clean_digit, decoded_pixels, open_image, to_digit
 from serving.structure import refuse_many_blocks
 
+T = TypeVar("T")
 INLINE_BYTES = 16_384
 INLINE_PIXELS = 128 * 128
 """Images up to these sizes are decoded where they arrive: a thread hop would take longer."""
@@ -25,20 +29,35 @@ class Decoder:
         self._max_pixels = max_pixels
         self._threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decoder")
-        self._unfinished: set[Future[NDArray[np.uint8]]] = set()
+        self._unfinished: set[Future[Any]] = set()
 
     async def decode(self, content: bytes, timeout_s: float) -> NDArray[np.uint8]:
         """Upload → (28, 28) uint8.
 
         Raises NotAnImage, UndecodableImage or TooLarge; Overloaded when too many wait; AnswerTimeout.
         """
+        if (clean := clean_digit(content)) is not None:
+            return clean
         if len(content) <= INLINE_BYTES:
             image = open_image(content, self._max_pixels)
             if decoded_pixels(image) <= INLINE_PIXELS:
                 return to_digit(image)
+        return await self._on_a_thread(partial(self._decode, content), timeout_s)
+
+    async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[NDArray[np.uint8] | ServiceError]:
+        """Uploads → for each (28, 28) uint8, or what is wrong with it; clean ones here, the others on one thread.
+
+        Raises Overloaded when too many wait; AnswerTimeout.
+        """
+        clean = [clean_digit(content) for content in contents]
+        others = [content for content, digit in zip(contents, clean, strict=True) if digit is None]
+        decoded = iter(await self._on_a_thread(partial(self._decode_each, others), timeout_s) if others else ())
+        return [next(decoded) if digit is None else digit for digit in clean]
+
+    async def _on_a_thread(self, decode: Callable[[], T], timeout_s: float) -> T:
         if len(self._unfinished) >= self._threads * (1 + WAITING_PER_THREAD):
             raise Overloaded(f"{len(self._unfinished)} large images wait to be decoded already; try again later")
-        work = self._pool.submit(self._decode, content)
+        work = self._pool.submit(decode)
         self._unfinished.add(work)
         work.add_done_callback(self._unfinished.discard)
         try:
@@ -50,6 +69,15 @@ class Decoder:
     def close(self) -> None:
         """Starts nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _decode_each(self, contents: Sequence[bytes]) -> list[NDArray[np.uint8] | ServiceError]:
+        digits: list[NDArray[np.uint8] | ServiceError] = []
+        for content in contents:
+            try:
+                digits.append(self._decode(content))
+            except ServiceError as error:
+                digits.append(error)
+        return digits
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
         refuse_many_blocks(content)

@@ -78,39 +78,51 @@ STATUS: dict[type[ServiceError], int] = {
 RETRY_AFTER_S = 1
 
 
-def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """An RFC 9457 response; `about:blank` is its type, since the status says it all."""
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Response(orjson.dumps(content), status, headers, media_type="application/problem+json")
+def problem(status: int, title: str, detail: str) -> dict[str, object]:
+    """An RFC 9457 document; `about:blank` is its type, since the status says it all."""
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail}
+
+
+def problem_of(error: ServiceError) -> dict[str, object]:
+    """What the client reads of `error`."""
+    return problem(STATUS[type(error)], (type(error).__doc__ or "").rstrip("."), str(error))
+
+
+def response(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """A problem document as the answer."""
+    return Response(orjson.dumps(problem(status, title, detail)), status, headers, "application/problem+json")
+
+
+def response_to(error: ServiceError | ClientDisconnect) -> Response:
+    """The answer to a request that failed like this."""
+    if isinstance(error, ClientDisconnect):
+        error = MalformedRequest("the connection closed inside the body")
+    status = STATUS[type(error)]
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return Response(orjson.dumps(problem_of(error)), status, headers, "application/problem+json")
 
 
 async def _on_service_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    status = STATUS[type(error)]
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return problem(status, (type(error).__doc__ or "").rstrip("."), str(error), headers)
+    assert isinstance(error, ServiceError | ClientDisconnect)
+    return response_to(error)
 
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers) if error.headers else None
-    return problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail), headers)
+    return response(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail), headers)
 
 
 async def _on_validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return problem(STATUS[MalformedRequest], "The request makes no sense", "; ".join(details))
-
-
-async def _on_disconnect(_: Request, _error: Exception) -> Response:
-    return problem(STATUS[MalformedRequest], "The request makes no sense", "the connection closed inside the body")
+    return response_to(MalformedRequest("; ".join(details)))
 
 
 def unexpected(error: Exception) -> Response:
     """What the client reads of a bug of ours; the log reads all of it."""
     logger.error("unexpected error", exc_info=error)
-    return problem(500, HTTPStatus(500).phrase, "unexpected error; the server's log tells more")
+    return response(500, HTTPStatus(500).phrase, "unexpected error; the server's log tells more")
 
 
 def install(app: FastAPI) -> None:
@@ -118,4 +130,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(ClientDisconnect, _on_service_error)

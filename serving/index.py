@@ -1,8 +1,8 @@
 """Nearest neighbours of an embedding among those of a bundle's index. Knows nothing about images or HTTP."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self, TypedDict
 from zipfile import BadZipFile
 
 import numpy as np
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from models.manifest import BundleError
 
+BLOCK = 64
+"""Images whose best score is looked at first."""
 
-@dataclass(frozen=True)
-class Neighbor:
-    """One similar image."""
+
+class Neighbor(TypedDict):
+    """One similar image, as it is answered."""
 
     id: str
     label: int
@@ -24,8 +26,17 @@ class Neighbor:
     """Cosine similarity, in [-1, 1]."""
 
 
+class Query(NamedTuple):
+    """What is searched for."""
+
+    embedding: NDArray[np.float32]
+    """(dim,), unit norm."""
+    k: int
+    """How many neighbours, at least 1."""
+
+
 class NeighborIndex:
-    """Exact search over unit vectors: one matrix-vector product.
+    """Exact search over unit vectors: one matrix product for all queries of a batch.
 
     Args:
         ids: n names. embeddings: (n, dim), unit L2 norm. labels: (n,) class indices. given: (n,) bool.
@@ -42,8 +53,8 @@ class NeighborIndex:
             raise ValueError("ids, embeddings, labels and given must be equally long")
         self._ids = ids
         self._embeddings = np.ascontiguousarray(embeddings, np.float32)
-        self._labels = labels
-        self._given = given
+        self._labels: list[int] = labels.tolist()
+        self._given: list[bool] = given.tolist()
 
     @classmethod
     def load(cls, path: Path, dim: int) -> Self:
@@ -60,18 +71,43 @@ class NeighborIndex:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def search(self, embedding: NDArray[np.float32], k: int) -> list[Neighbor]:
-        """The `k` most similar images (all, when there are fewer), best first; `embedding` is (dim,), unit norm."""
-        scores = self._embeddings @ embedding  # (n,)
-        k = min(k, len(scores))
-        best = np.argpartition(-scores, k - 1)[:k]
-        best = best[np.argsort(-scores[best], kind="stable")]
+    def search(self, queries: Sequence[Query]) -> list[list[Neighbor]]:
+        """The `k` most similar images of each query (all, when there are fewer), best first; all queries at once."""
+        embeddings = np.stack([query.embedding for query in queries])
+        scores, indices = self._best(embeddings, max(query.k for query in queries))
         return [
-            Neighbor(
-                id=self._ids[i],
-                label=int(self._labels[i]),
-                label_source="given" if self._given[i] else "predicted",
-                score=float(scores[i]),
-            )
-            for i in best
+            [self._neighbor(i, score) for i, score in zip(row[: query.k], best, strict=False)]
+            for query, row, best in zip(queries, indices.tolist(), scores.tolist(), strict=True)
         ]
+
+    def _best(self, embeddings: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and indices of the `k` best for each of (n, dim) queries: both (n, at most k), best first.
+
+        Only the `k` blocks with the highest maxima can hold them, so that few scores need sorting.
+        """
+        n, size = len(embeddings), len(self)
+        blocks, k = -(-size // BLOCK), min(k, size)
+        scores = np.full((n, blocks * BLOCK), -np.inf, np.float32)
+        np.matmul(embeddings, self._embeddings.T, out=scores[:, :size])
+        in_blocks = scores.reshape(n, blocks, BLOCK)
+        chosen = _largest(in_blocks.max(axis=2), min(k, blocks))  # (n, blocks that matter)
+        candidates = np.take_along_axis(in_blocks, chosen[:, :, None], axis=1).reshape(n, -1)
+        best = _largest(candidates, k)
+        values = np.take_along_axis(candidates, best, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        best = np.take_along_axis(best, order, axis=1)
+        indices = np.take_along_axis(chosen, best // BLOCK, axis=1) * BLOCK + best % BLOCK
+        return np.take_along_axis(values, order, axis=1), indices
+
+    def _neighbor(self, i: int, score: float) -> Neighbor:
+        return {
+            "id": self._ids[i],
+            "label": self._labels[i],
+            "label_source": "given" if self._given[i] else "predicted",
+            "score": score,
+        }
+
+
+def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Indices of the `k` largest of each row, in no order: (n, k)."""
+    return np.argpartition(values, values.shape[1] - k, axis=1)[:, -k:]

@@ -18,8 +18,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.requests = Counter("digits_requests", "Requests answered", ["route", "status"], registry=self._registry)
-        self.request_seconds = Histogram(
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._requests = Counter("digits_requests", "Requests answered", ["route", "status"], registry=self._registry)
+        self._request_seconds = Histogram(
             "digits_request_seconds", "Seconds from request to answer", ["route"], buckets=SECONDS,
             registry=self._registry,
         )  # fmt: skip
@@ -40,6 +41,15 @@ class Metrics:
     def set_model(self, name: str, provider: str) -> None:
         """Tells which model answers."""
         self._model.labels(name, provider).set(1)
+
+    def observe_request(self, route: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        children = self._children.get((route, status))
+        if children is None:  # looking up labels takes longer than counting
+            children = self._requests.labels(route, str(status)), self._request_seconds.labels(route)
+            self._children[route, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def observe_batch(self, size: int, seconds: float, waiting: int) -> None:
         """One batch ran, and `waiting` images wait for the next."""

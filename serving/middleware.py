@@ -1,9 +1,10 @@
-"""What happens around every request: an id, a count, a duration. Plain ASGI, since it is on the hot path."""
+"""What happens around every request: an id, a count, a duration."""
 
+import itertools
+import os
 import time
-import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import unexpected
@@ -11,6 +12,8 @@ from serving.metrics import Metrics
 
 REQUEST_ID = "X-Request-ID"
 MAX_REQUEST_ID = 128
+_PROCESS = os.urandom(8).hex()
+_NUMBERS = itertools.count()
 
 
 class RequestContext:
@@ -26,18 +29,17 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _request_id(Headers(scope=scope).get(REQUEST_ID))
-
+        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        own_id = request_id(sent)
         answered = False
 
         async def send_with_id(message: Message) -> None:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = True
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                MutableHeaders(scope=message)[REQUEST_ID] = own_id
                 route = getattr(scope.get("route"), "path", "other")
-                self._metrics.requests.labels(route, message["status"]).inc()
-                self._metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+                self._metrics.observe_request(route, message["status"], time.perf_counter() - started)
             await send(message)
 
         try:
@@ -48,8 +50,11 @@ class RequestContext:
             await unexpected(error)(scope, receive, send_with_id)
 
 
-def _request_id(sent: str | None) -> str:
-    """The client's own when it is short and printable: it goes into headers and logs."""
-    if sent and len(sent) <= MAX_REQUEST_ID and sent.isascii() and sent.isprintable():
-        return sent
-    return uuid.uuid4().hex
+def request_id(sent: bytes | None) -> str:
+    """The client's own when it is short and printable, since it goes into headers and logs; else a new one.
+
+    A new one has 32 hexadecimal digits: half of them random for the process, half of them a count.
+    """
+    if sent and len(sent) <= MAX_REQUEST_ID and sent.isascii() and (text := sent.decode()).isprintable():
+        return text
+    return f"{_PROCESS}{next(_NUMBERS):016x}"

@@ -2,9 +2,8 @@
 
 import ctypes
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime
@@ -24,19 +23,15 @@ class ProviderError(RuntimeError):
     """The asked execution provider does not work on this machine."""
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What the model says of one image."""
 
+    digit: int
+    """The most probable class."""
     probabilities: NDArray[np.float32]
     """(classes,), sums to 1"""
     embedding: NDArray[np.float32]
     """(dim,), unit L2 norm"""
-
-    @property
-    def digit(self) -> int:
-        """The most probable class."""
-        return int(self.probabilities.argmax())
 
 
 class Model(Protocol):
@@ -64,7 +59,8 @@ class OnnxModel:
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """(n, 1, 28, 28) uint8 → n predictions."""
         probabilities, embeddings = self._session.run(["probabilities", "embedding"], {"image": images})
-        return [Prediction(*pair) for pair in zip(probabilities, embeddings, strict=True)]
+        digits = probabilities.argmax(axis=1).tolist()
+        return list(map(Prediction, digits, probabilities, embeddings))
 
 
 def load_model(folder: Path, provider: Literal["auto", "cpu", "cuda"], threads: int) -> OnnxModel:

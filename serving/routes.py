@@ -1,40 +1,20 @@
-"""What HTTP sees: every route, from upload to answer."""
+"""What HTTP sees: every route with its parameters and documentation. What it answers is made in `answers.py`."""
 
-from dataclasses import asdict, dataclass
 from typing import Annotated, cast
 
 import numpy as np
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from serving import schemas
-from serving.batcher import Answer, DynamicBatcher
-from serving.decoder import Decoder
+from serving import answers, schemas
+from serving.answers import DEFAULT_NEIGHBORS, JSON, MAX_NEIGHBORS, OCTETS, Reply, Services, to_json
 from serving.errors import Draining, MalformedRequest
-from serving.index import NeighborIndex
-from serving.metrics import Metrics
-from serving.model import Model, Prediction
-from serving.settings import Settings
-from serving.uploads import read_body, read_image
+from serving.index import Query as NeighborQuery
+from serving.uploads import read_body
 
-MAX_NEIGHBORS = 100
 MAX_VECTOR_BYTES = 200_000
 """Largest body of a vector query: more than 4,096 numbers with all their digits."""
-OCTETS = "application/octet-stream"
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the routes work with."""
-
-    settings: Settings
-    model: Model
-    index: NeighborIndex
-    batcher: DynamicBatcher[NDArray[np.uint8], Prediction]
-    decoder: Decoder
-    metrics: Metrics
 
 
 async def services(request: Request) -> Services:
@@ -47,22 +27,16 @@ Neighbors = Annotated[int, Query(ge=1, le=MAX_NEIGHBORS, description="How many n
 router = APIRouter()
 
 
-async def answer_upload(request: Request, deps: Services) -> Answer[Prediction]:
-    """Upload → what the model says of it; a bad image is refused before it is queued."""
-    limit_s = deps.settings.request_timeout_s
-    content = await read_image(request, max_bytes=deps.settings.max_upload_bytes, timeout_s=limit_s)
-    digit = await deps.decoder.decode(content, limit_s)
-    return await deps.batcher.submit(digit)
+async def body_of(request: Request, deps: Services, max_bytes: int | None = None) -> bytes:
+    """The request's whole body, within the limits that are set."""
+    settings = deps.settings
+    limit = settings.max_upload_bytes if max_bytes is None else max_bytes
+    return await read_body(request, max_bytes=limit, timeout_s=settings.request_timeout_s)
 
 
-def timing(answer: Answer[Prediction]) -> dict[str, str]:
-    """Queue and inference milliseconds, as W3C Server-Timing."""
-    return {"Server-Timing": f"queue;dur={answer.queue_s * 1e3:.3f}, inference;dur={answer.run_s * 1e3:.3f}"}
-
-
-def as_json(content: dict[str, object], headers: dict[str, str] | None = None) -> Response:
-    """A response of JSON, numpy arrays included: float32 is written with as many digits as it has, not as a float64."""
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), 200, headers, "application/json")
+def as_response(reply: Reply) -> Response:
+    """With the headers that an answer to an image has."""
+    return Response(reply.content, 200, {"Server-Timing": reply.timing}, reply.media_type)
 
 
 @router.post(
@@ -78,17 +52,19 @@ async def predict(
     embedding: Annotated[bool, Query(description="Also answer the embedding")] = False,
 ) -> Response:
     """Which digit is on the image."""
-    answer = await answer_upload(request, deps)
-    prediction = answer.value
-    content: dict[str, object] = {
-        "digit": prediction.digit,
-        "confidence": prediction.probabilities[prediction.digit],
-        "probabilities": prediction.probabilities,
-        "model": deps.model.name,
-    }
-    if embedding:
-        content["embedding"] = prediction.embedding
-    return as_json(content, timing(answer))
+    return as_response(await answers.predicted(await body_of(request, deps), deps, embedding))
+
+
+@router.post(
+    "/predict/batch",
+    tags=["many images"],
+    response_model=schemas.PredictedBatch,
+    responses=schemas.PROBLEMS,
+    openapi_extra=schemas.IMAGES_BODY,
+)
+async def predict_batch(request: Request, deps: Deps) -> Response:
+    """Which digit is on each of the images, in order; what is wrong with it where there is something wrong."""
+    return as_response(await answers.predicted_batch(await body_of(request, deps), deps))
 
 
 @router.post(
@@ -100,11 +76,20 @@ async def predict(
 )
 async def embed(request: Request, deps: Deps) -> Response:
     """The image as a unit vector; with `Accept: application/octet-stream` as little-endian float32."""
-    answer = await answer_upload(request, deps)
-    embedding = answer.value.embedding
-    if OCTETS in request.headers.get("accept", ""):
-        return Response(embedding.astype("<f4").tobytes(), 200, timing(answer), OCTETS)
-    return as_json({"embedding": embedding, "dim": len(embedding), "model": deps.model.name}, timing(answer))
+    body = await body_of(request, deps)
+    return as_response(await answers.embedded(body, deps, request.headers.get("accept", JSON)))
+
+
+@router.post(
+    "/embed/batch",
+    tags=["many images"],
+    response_model=schemas.EmbeddedBatch,
+    responses=schemas.PROBLEMS,
+    openapi_extra=schemas.IMAGES_BODY,
+)
+async def embed_batch(request: Request, deps: Deps) -> Response:
+    """Each of the images as a unit vector, in order; what is wrong with it where there is something wrong."""
+    return as_response(await answers.embedded_batch(await body_of(request, deps), deps))
 
 
 @router.post(
@@ -114,10 +99,9 @@ async def embed(request: Request, deps: Deps) -> Response:
     responses=schemas.PROBLEMS,
     openapi_extra=schemas.IMAGE_BODY,
 )
-async def search(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
+async def search(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index look most like this one."""
-    answer = await answer_upload(request, deps)
-    return as_json(neighbors(answer.value.embedding, k, deps), timing(answer))
+    return as_response(await answers.similar(await body_of(request, deps), deps, k))
 
 
 @router.post(
@@ -127,32 +111,33 @@ async def search(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
     responses=schemas.PROBLEMS,
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schemas.VECTOR}}}},
 )
-async def search_vector(request: Request, deps: Deps, k: Neighbors = 10) -> Response:
+async def search_vector(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
-    body = await read_body(request, max_bytes=MAX_VECTOR_BYTES, timeout_s=deps.settings.request_timeout_s)
+    body = await body_of(request, deps, MAX_VECTOR_BYTES)
+    found = await deps.searcher.submit([NeighborQuery(unit_vector(body, deps.model.dim), k)])
+    return Response(to_json({"neighbors": found.values[0], "model": deps.model.name}), media_type=JSON)
+
+
+def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
+    """The JSON of a vector query → (dim,), unit norm; raises MalformedRequest."""
     try:
         query = schemas.VectorQuery.model_validate_json(body)
     except ValidationError as error:
         raise MalformedRequest(f'send {{"embedding": [numbers]}}: {error.errors()[0]["msg"]}') from error
     vector = np.asarray(query.embedding, np.float64)
-    if len(vector) != deps.model.dim:
-        raise MalformedRequest(f"the embedding has {len(vector)} numbers, this model's have {deps.model.dim}")
+    if len(vector) != dim:
+        raise MalformedRequest(f"the embedding has {len(vector)} numbers, this model's have {dim}")
     largest = np.abs(vector).max()
     if largest == 0:
         raise MalformedRequest("the embedding is zero everywhere: it points nowhere")
     vector /= largest  # so that no square overflows
-    return as_json(neighbors((vector / np.linalg.norm(vector)).astype(np.float32), k, deps))
-
-
-def neighbors(embedding: NDArray[np.float32], k: int, deps: Services) -> dict[str, object]:
-    """The answer of both searches."""
-    return {"neighbors": [asdict(one) for one in deps.index.search(embedding, k)], "model": deps.model.name}
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 @router.get("/health/live", tags=["operation"], response_model=schemas.Live)
 async def live() -> Response:
     """Whether the process answers at all; restart it when it does not."""
-    return as_json({"status": "live"})
+    return Response(to_json({"status": "live"}), media_type=JSON)
 
 
 @router.get("/health/ready", tags=["operation"], response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
@@ -160,7 +145,8 @@ async def ready(deps: Deps) -> Response:
     """Whether images are taken now; send none when they are not."""
     if not deps.batcher.accepting:
         raise Draining("the service is stopping")
-    return as_json({"status": "ready", "model": deps.model.name, "provider": deps.model.provider})
+    status = {"status": "ready", "model": deps.model.name, "provider": deps.model.provider}
+    return Response(to_json(status), media_type=JSON)
 
 
 @router.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -29,6 +29,50 @@ class Embedded(BaseModel):
     model: str = Field(examples=["digits@3f9c1a2b4d5e"])
 
 
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class Failed(BaseModel):
+    """Stands where an image's answer would, when there is something wrong with it."""
+
+    error: Problem
+
+
+class PredictedOne(BaseModel):
+    """One image's digit, as in `Predicted`."""
+
+    digit: int = Field(examples=[7])
+    confidence: float = Field(examples=[0.998])
+    probabilities: list[float]
+
+
+class PredictedBatch(BaseModel):
+    """One result for each file, in order."""
+
+    results: list[PredictedOne | Failed]
+    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+
+
+class EmbeddedOne(BaseModel):
+    """One image's unit vector."""
+
+    embedding: list[float]
+
+
+class EmbeddedBatch(BaseModel):
+    """One result for each file, in order."""
+
+    results: list[EmbeddedOne | Failed]
+    dim: int = Field(examples=[64])
+    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+
+
 class NeighborFound(BaseModel):
     """One similar image."""
 
@@ -71,15 +115,6 @@ class Ready(BaseModel):
     """onnxruntime's execution provider."""
 
 
-class Problem(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
 _MEANINGS = {
     400: "The request makes no sense",
     408: "The body did not arrive in time",
@@ -110,6 +145,21 @@ IMAGE_BODY: dict[str, Any] = {
             },
             "image/*": {"schema": {"type": "string", "format": "binary"}},
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+IMAGES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "Up to 256 images, each a file in the multipart field `files`.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
         },
     }
 }

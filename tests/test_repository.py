@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 SERVING = {"serving", "models", "numpy", "onnxruntime", "PIL", "fastapi", "starlette", "uvicorn", "orjson"}
-SERVING |= {"pydantic", "pydantic_settings", "prometheus_client"}
+SERVING |= {"cv2", "pydantic", "pydantic_settings", "prometheus_client", "threadpoolctl"}
 ALLOWED = {
     "models": set[str](),
     "serving": SERVING,
@@ -23,7 +23,7 @@ ALLOWED = {
     "loadtest": {"loadtest", "locust", "numpy", "PIL", "tyro"},
 }  # fmt: skip
 LAYERS = [
-    {"__main__"}, {"app"}, {"routes", "middleware"}, {"decoder"},
+    {"__main__"}, {"app"}, {"protocol"}, {"routes", "middleware"}, {"answers"}, {"decoder"},
     {"batcher", "model", "images", "index", "schemas", "structure", "uploads"}, {"metrics", "settings"}, {"errors"},
 ]  # fmt: skip
 

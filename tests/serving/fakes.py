@@ -31,8 +31,9 @@ class FakeModel:
 
     def answer(self, image: NDArray[np.uint8]) -> Prediction:
         probabilities = np.full(10, 0.01, np.float32)
-        probabilities[expected_digit(image)] = 0.91
-        return Prediction(probabilities, np.array([0.6, 0.8, 0, 0], np.float32))
+        digit = expected_digit(image)
+        probabilities[digit] = 0.91
+        return Prediction(digit, probabilities, np.array([0.6, 0.8, 0, 0], np.float32))
 
 
 def expected_digit(image: NDArray[np.uint8]) -> int:

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from tests.conftest import Digits
 from tests.serving.fakes import FakeModel, expected_digit
-from tests.serving.uploads import encoded
+from tests.serving.uploads import encoded, enlarged
 
 
 def test_predict_raw_and_multipart_agree(client: TestClient, digits: Digits) -> None:
@@ -63,6 +63,38 @@ def test_search_by_image_and_by_vector(client: TestClient, digits: Digits) -> No
     huge = client.post("/search/vector", json={"embedding": [1e308] * 4}).json()
     assert huge["neighbors"][0]["score"] == pytest.approx(0.5)
     assert len(client.post("/search?k=100", content=encoded(digits[0][0])).json()["neighbors"]) == 4
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 30])
+def test_many_images_are_answered_in_order_and_bad_ones_in_their_place(
+    client: TestClient, digits: Digits, model: FakeModel, count: int
+) -> None:
+    images = digits[0][:count]
+    files = [("files", (f"{number}.png", encoded(image))) for number, image in enumerate(images)]
+    files[count // 2 : count // 2] = [("files", ("bad.png", b"no image"))]
+    predicted, embedded = (client.post(f"{route}/batch", files=files).json() for route in ("/predict", "/embed"))
+    assert predicted["model"] == embedded["model"] == FakeModel.name
+    errors = [answer["results"].pop(count // 2)["error"] for answer in (predicted, embedded)]
+    assert [(error["status"], error["title"]) for error in errors] == 2 * [
+        (415, "The bytes are no image of a known kind")
+    ]
+    assert [one["digit"] for one in predicted["results"]] == [expected_digit(image) for image in images]
+    assert all(one["confidence"] == one["probabilities"][one["digit"]] for one in predicted["results"])
+    assert embedded["results"] == count * [{"embedding": pytest.approx([0.6, 0.8, 0, 0])}]
+    assert embedded["dim"] == 4
+    assert max(model.batches) <= 4
+
+
+def test_many_images_of_every_kind(client: TestClient, digits: Digits) -> None:
+    """Clean ones and ones that take a thread, mixed."""
+    image, single = digits[0][0], []
+    kinds = [encoded(image), encoded(enlarged(image), "JPEG"), encoded(image, "BMP"), b"", encoded(image)[:60]]
+    for body in kinds:
+        answer = client.post("/predict", files={"file": body}).json()
+        single.append(answer.get("digit", answer.get("status")))
+    results = client.post("/predict/batch", files=[("files", body) for body in kinds]).json()["results"]
+    assert [one["digit"] if "digit" in one else one["error"]["status"] for one in results[:3]] == single[:3]
+    assert [one["error"]["status"] for one in results[3:]] == [415, 422]
 
 
 def test_probes_and_headers(client: TestClient, digits: Digits) -> None:

@@ -52,7 +52,7 @@ def test_every_caller_gets_its_own_answer() -> None:
     async def scenario() -> None:
         async def caller(item: int) -> None:
             await asyncio.sleep(random.random() / 100)
-            assert (await batcher.submit(item)).value == 2 * item
+            assert (await batcher.submit([item])).values == [2 * item]
 
         async with running(model, max_queue_size=1000) as batcher:
             await asyncio.gather(*(caller(item) for item in range(500)))
@@ -67,13 +67,13 @@ def test_a_batch_gathers_while_the_model_is_busy_and_no_longer() -> None:
     async def scenario() -> None:
         async with running(model) as batcher:
             model.released.clear()
-            first = asyncio.create_task(batcher.submit(0))
+            first = asyncio.create_task(batcher.submit([0]))
             await model.busy()
-            others = [asyncio.create_task(batcher.submit(item)) for item in range(1, 12)]
+            others = [asyncio.create_task(batcher.submit([item])) for item in range(1, 12)]
             await asyncio.sleep(0.01)
             model.released.set()
             answers = await asyncio.gather(first, *others)
-            assert [answer.value for answer in answers] == [2 * item for item in range(12)]
+            assert [answer.values[0] for answer in answers] == [2 * item for item in range(12)]
             assert answers[1].queue_s >= 0.009
 
     model = Model()
@@ -85,11 +85,11 @@ def test_a_failing_model_tells_every_caller_and_recovers() -> None:
     async def scenario() -> None:
         async with running(model) as batcher:
             model.error = RuntimeError("out of order")
-            failures = await asyncio.gather(*(batcher.submit(item) for item in range(5)), return_exceptions=True)
+            failures = await asyncio.gather(*(batcher.submit([item]) for item in range(5)), return_exceptions=True)
             assert all(isinstance(failure, ModelFailure) for failure in failures)
             assert "out of order" in str(failures[0])
             model.error = None
-            assert (await batcher.submit(21)).value == 42
+            assert (await batcher.submit([21])).values == [42]
 
     model = Model()
     asyncio.run(scenario())
@@ -99,7 +99,7 @@ def test_a_model_that_loses_answers_tells_every_caller() -> None:
     async def scenario() -> None:
         async with running(lambda items: items[1:]) as batcher:
             with pytest.raises(ModelFailure, match="1 items gave 0 results"):
-                await batcher.submit(1)
+                await batcher.submit([1])
 
     asyncio.run(scenario())
 
@@ -108,16 +108,16 @@ def test_a_caller_that_leaves_hurts_nobody() -> None:
     async def scenario() -> None:
         async with running(model) as batcher:
             model.released.clear()
-            inside = asyncio.create_task(batcher.submit(1))
+            inside = asyncio.create_task(batcher.submit([1]))
             await model.busy()
-            waiting = [asyncio.create_task(batcher.submit(item)) for item in (2, 3, 4)]
+            waiting = [asyncio.create_task(batcher.submit([item])) for item in (2, 3, 4)]
             await asyncio.sleep(0.01)
             inside.cancel()  # its batch runs already
             waiting[1].cancel()  # its batch has not formed yet
             await asyncio.sleep(0)
             model.released.set()
-            assert (await waiting[0]).value == 4
-            assert (await waiting[2]).value == 8
+            assert (await waiting[0]).values == [4]
+            assert (await waiting[2]).values == [8]
 
     model = Model()
     asyncio.run(scenario())
@@ -128,12 +128,12 @@ def test_a_full_queue_refuses_at_once() -> None:
     async def scenario() -> None:
         async with running(model, max_queue_size=8) as batcher:
             model.released.clear()
-            first = asyncio.create_task(batcher.submit(0))
+            first = asyncio.create_task(batcher.submit([0]))
             await model.busy()
-            accepted = [asyncio.create_task(batcher.submit(item)) for item in range(8)]
+            accepted = [asyncio.create_task(batcher.submit([item])) for item in range(8)]
             await asyncio.sleep(0.01)
             with pytest.raises(Overloaded):
-                await batcher.submit(99)
+                await batcher.submit([99])
             model.released.set()
             await asyncio.gather(first, *accepted)
 
@@ -146,10 +146,10 @@ def test_a_slow_model_is_not_waited_for_longer_than_the_timeout() -> None:
         async with running(model, timeout_s=0.05) as batcher:
             model.released.clear()
             with pytest.raises(AnswerTimeout):
-                await batcher.submit(1)
+                await batcher.submit([1])
             model.released.set()
             await asyncio.sleep(0.01)
-            assert (await batcher.submit(2)).value == 4
+            assert (await batcher.submit([2])).values == [4]
 
     model = Model()
     asyncio.run(scenario())
@@ -159,18 +159,18 @@ def test_stopping_answers_what_was_accepted_and_refuses_the_rest() -> None:
     async def scenario() -> None:
         async with running(model) as batcher:
             model.released.clear()
-            first = asyncio.create_task(batcher.submit(0))
+            first = asyncio.create_task(batcher.submit([0]))
             await model.busy()
-            accepted = [asyncio.create_task(batcher.submit(item)) for item in range(20)]
+            accepted = [asyncio.create_task(batcher.submit([item])) for item in range(20)]
             await asyncio.sleep(0.01)
             stop = asyncio.create_task(batcher.stop())
             await asyncio.sleep(0.01)
             assert not batcher.accepting
             with pytest.raises(Draining):
-                await batcher.submit(99)
+                await batcher.submit([99])
             model.released.set()
             await stop
-            assert [(await answer).value for answer in accepted] == [2 * item for item in range(20)]
+            assert [(await answer).values[0] for answer in accepted] == [2 * item for item in range(20)]
             await first
 
     model = Model()
@@ -184,7 +184,7 @@ def test_stopping_with_a_hung_model_answers_everybody() -> None:
         )
         batcher.start()
         model.released.clear()
-        callers = [asyncio.create_task(batcher.submit(item)) for item in range(6)]
+        callers = [asyncio.create_task(batcher.submit([item])) for item in range(6)]
         await model.busy()
         await asyncio.sleep(0.25)
         assert not batcher.accepting  # not ready: the model hangs

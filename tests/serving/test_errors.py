@@ -13,7 +13,6 @@ from PIL import Image
 
 from serving import decoder, errors
 from serving.images import to_digit
-from serving.index import NeighborIndex
 from tests.conftest import Digits
 from tests.serving.conftest import LIMIT
 from tests.serving.fakes import FakeModel
@@ -94,7 +93,7 @@ def test_500_for_a_bug_of_ours_is_counted_and_carries_its_id(
     def bug(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(NeighborIndex, "search", bug)
+    monkeypatch.setattr(decoder.Decoder, "decode", bug)
     response = client.post("/search", content=encoded(digits[0][0]), headers={"X-Request-ID": "mine"})
     assert_problem(response, 500, "log")
     assert response.headers["x-request-id"] == "mine"
