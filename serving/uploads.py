@@ -58,7 +58,9 @@ def one_image(body: bytes) -> bytes:
         raise MalformedRequest("the body is empty: send an image")
     if not body.startswith(b"--"):
         return body
-    content = _files(body, FIELD)[0]
+    content, *more = _files(body, FIELD)
+    if more:
+        raise MalformedRequest(f"{1 + len(more)} images: send one here, or many to /predict/batch or /embed/batch")
     if not content:
         raise MalformedRequest(f"the file in the multipart field {FIELD.decode()!r} is empty")
     return content
@@ -77,7 +79,11 @@ def many_images(body: bytes) -> list[bytes]:
 def _files(body: bytes, field: bytes) -> list[bytes]:
     """The contents of all files in one field; at least one."""
     found, others = [], []
+    usual = b'; name="' + field + b'"; filename='  # what nearly every client writes, told at once
     for headers, content in _parts(body):
+        if usual in headers:
+            found.append(content)
+            continue
         disposition = DISPOSITION.search(headers)
         parameters = PARAMETER.findall(disposition[1]) if disposition else []
         named = {name.lower(): quoted or plain for name, quoted, plain in parameters}

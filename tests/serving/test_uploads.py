@@ -54,6 +54,7 @@ def test_a_raw_image_is_itself() -> None:
         (part(b'name="file"; filename="a"', b"") + b"--b--", "is empty"),
         (part(b'name="file"', b"a field, no file") + b"--b--", "fields sent: 'file'"),
         (part(b'name="image"; filename="a"', b"1") + b"--b--", "fields sent: 'image'"),
+        (form(("file", ("a", b"1")), ("file", ("b", b"2"))), "2 images: send one"),
         (b"--b\r\nno headers\r\n--b--", "no headers"),
         (b"--b--", "boundary"),
         (b"--" + b"b" * 71 + b"\r\n", "boundary"),
