@@ -7,7 +7,7 @@ PRESET_fast := --pretrain.epochs 2 --selftrain.epochs 3 --distill.epochs 4
 PRESET_ARGS = $(if $(PRESET),$(or $(PRESET_$(PRESET)),$(error there is no PRESET=$(PRESET), only PRESET=fast)))
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help serve train-export benchmark-accuracy article loadtest loadtest-ui test clean
+.PHONY: help serve train-export benchmark-accuracy article loadtest loadtest-ui compare test clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -31,6 +31,9 @@ loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-
 
 loadtest-ui: $(VENVS)/loadtest/.ready ## open Locust's own page; a service must run (HOST=http://127.0.0.1:8000)
 	$(VENVS)/loadtest/bin/locust -f loadtest/locustfile.py --web-host 127.0.0.1 --host $(or $(HOST),http://127.0.0.1:8000) $(ARGS)
+
+compare: $(VENVS)/compare/.ready $(VENVS)/serve/.ready ## measure the service beside other serving frameworks; needs wrk and two cores
+	$(VENVS)/compare/bin/python -m loadtest.compare $(ARGS)
 
 test: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## ruff, mypy and the whole suite; the serving tests once more without torch
 	$(VENVS)/dev/bin/ruff check .

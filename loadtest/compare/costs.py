@@ -1,0 +1,83 @@
+"""What this service takes of a machine: CPU time a request, CPU time idle, memory, time to start."""
+
+import sys
+import time
+from dataclasses import replace
+
+from loadtest.compare import processes, uploads
+from loadtest.compare.config import CompareSettings
+from loadtest.compare.peers import own_service
+from loadtest.compare.rows import Row
+from loadtest.compare.servers import Server, Stage, running
+from loadtest.compare.targets import Target, aim
+from loadtest.compare.wrk import load
+
+STARTS = 5
+IDLE_S = 5.0
+SETTLE_S = 1.0
+"""After a start or a load, so that what is still under way does not count as idle."""
+
+
+def costs(digits: list[bytes], stage: Stage, settings: CompareSettings) -> list[Row]:
+    """All rows, on freshly started services."""
+    everywhere = replace(stage, core=None)
+    return [workers_row(digits, everywhere, settings), *idle_rows(everywhere, settings), start_row(stage, settings)]
+
+
+def workers_row(digits: list[bytes], stage: Stage, settings: CompareSettings) -> Row:
+    """CPU seconds a request of two workers as multiples of one's; the service may use every core."""
+    sent = [uploads.raw(png) for png in digits]
+    one, two = (own_service(settings.server_python, "--workers", str(count)) for count in (1, 2))
+    with running(one, None, stage) as single, running(two, None, stage) as double:
+        targets = [aim("workers", server, sent, stage.folder) for server in (single, double)]
+        for target in targets:
+            target.server.pause()
+        ratios = []
+        for number in range(settings.rounds):
+            costs_ms = [cpu_ms_per_request(target, settings) for target in targets]
+            ratios.append(round(costs_ms[1] / costs_ms[0], 4))
+            print(f"round {number + 1}, CPU ms a request with 1 and 2 workers: {costs_ms}", file=sys.stderr)
+    return Row("CPU time a request, 2 workers against 1", "×", 2, tuple(ratios))
+
+
+def cpu_ms_per_request(target: Target, settings: CompareSettings) -> float:
+    """Of all the server's processes, under the highest load."""
+    server, most = target.server, max(settings.concurrency)
+    server.resume()
+    try:
+        load(server.port, target.requests, most, max(1, settings.warmup), settings.load_core)
+        before = processes.cpu_seconds(server.pids())
+        sample = load(server.port, target.requests, most, settings.seconds, settings.load_core)
+        used = processes.cpu_seconds(server.pids()) - before
+    finally:
+        server.pause()
+    return round(1e3 * used / sample.requests, 5)
+
+
+def idle_rows(stage: Stage, settings: CompareSettings) -> list[Row]:
+    """CPU time of a service that nobody asks, and memory for each worker of two, the parent's included."""
+    with running(own_service(settings.server_python, "--workers", "2"), None, stage) as server:
+        idle = 100 * idle_share(server, IDLE_S)
+        memory = processes.pss_bytes(server.pids()) / 2 / 1e6
+    return [
+        Row("idle CPU, 2 workers", "% of a core", 2, (round(idle, 3),)),
+        Row("memory (PSS) for each of 2 workers, index and parent process included", "MB", 0, (round(memory, 1),)),
+    ]
+
+
+def idle_share(server: Server, seconds: float) -> float:
+    """CPU seconds a second while nothing is asked."""
+    time.sleep(SETTLE_S)
+    before, started = processes.cpu_seconds(server.pids()), time.monotonic()
+    time.sleep(seconds)
+    return (processes.cpu_seconds(server.pids()) - before) / (time.monotonic() - started)
+
+
+def start_row(stage: Stage, settings: CompareSettings) -> Row:
+    """From the command to the first 200 of /health/ready, on one core."""
+    seconds = []
+    for number in range(STARTS):
+        with running(own_service(settings.server_python), None, stage) as server:
+            seconds.append(round(server.start_s, 3))
+            print(f"start {number + 1}: ready after {server.start_s:.2f} s", file=sys.stderr)
+    return Row("start to ready, one core", "s", 2, tuple(seconds))

@@ -1,0 +1,59 @@
+"""The order of measurements: each stands right beside one of a reference, so that what slows the machine slows both."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest.compare.config import CompareSettings
+from loadtest.compare.targets import Target
+from loadtest.compare.wrk import Sample
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A target's sample and the reference's."""
+
+    target: str
+    concurrency: int
+    round: int
+    sample: Sample
+    reference: Sample
+
+    @property
+    def fault(self) -> str | None:
+        """Why the pair counts for nothing; None when it counts."""
+        return self.sample.fault or self.reference.fault
+
+    @property
+    def ratio(self) -> float:
+        """The target's requests a second as a multiple of the reference's."""
+        return self.sample.rate / self.reference.rate
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = {"target": self.target, "concurrency": self.concurrency, "round": self.round}
+        return {**names, "sample": self.sample.as_dict(), "reference": self.reference.as_dict()}
+
+
+def measure_pair(target: Target, reference: Target, concurrency: int, number: int, settings: CompareSettings) -> Pair:
+    """The reference goes first in even rounds and second in odd ones: a drift of the machine favours nobody."""
+    if number % 2 == 0:
+        other = reference.measure(concurrency, settings)
+        sample = target.measure(concurrency, settings)
+    else:
+        sample = target.measure(concurrency, settings)
+        other = reference.measure(concurrency, settings)
+    pair = Pair(target.name, concurrency, number, sample, other)
+    said = pair.fault or f"{sample.rate:,.0f} requests/s, {pair.ratio:.2f} × {reference.name}, p99 {sample.p99_ms} ms"
+    print(f"round {number + 1}, {concurrency} connections, {target.name}: {said}", file=sys.stderr)
+    return pair
+
+
+def measure_all(targets: list[Target], reference: Target, settings: CompareSettings) -> list[Pair]:
+    """Every target at every concurrency, round after round."""
+    return [
+        measure_pair(target, reference, concurrency, number, settings)
+        for number in range(settings.rounds)
+        for target in targets
+        for concurrency in settings.concurrency
+    ]
