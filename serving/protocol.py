@@ -28,14 +28,13 @@ MAX_BODY = 65_536
 class _Cycle:
     """What uvicorn's protocol asks of the request that it is working on."""
 
+    message_event = asyncio.Event()
+    """Set when the connection is lost; nobody waits for it."""
+
     def __init__(self, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
         self.response_complete = False
         self.disconnected = False
-        self.message_event = self
-
-    def set(self) -> None:
-        """Nobody waits for more of the body."""
 
 
 class ShortCutProtocol(HttpToolsProtocol):
@@ -43,6 +42,8 @@ class ShortCutProtocol(HttpToolsProtocol):
 
     _parts: list[bytes] | None = None
     """What has arrived of a body whose request may be cut short."""
+    _room: int = 0
+    """How many more bytes of it are waited for."""
     _patience: asyncio.TimerHandle | None = None
     _answering: "asyncio.Task[None] | None" = None
     _renewed: ClassVar[list[tuple[bytes, bytes]]] = []
@@ -51,7 +52,7 @@ class ShortCutProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """httptools: the request is known, its body is not."""
         if self._may_be_cut_short():
-            self._parts = []
+            self._parts, self._room = [], MAX_BODY
         else:
             super().on_headers_complete()
 
@@ -61,7 +62,8 @@ class ShortCutProtocol(HttpToolsProtocol):
             super().on_body(body)
         else:
             self._parts.append(body)
-            if sum(map(len, self._parts)) > MAX_BODY:
+            self._room -= len(body)
+            if self._room < 0:
                 self._hand_over()
 
     def on_message_complete(self) -> None:

@@ -141,6 +141,18 @@ def test_a_request_may_arrive_in_any_pieces(port: int, digits: Digits) -> None:
         assert json.loads(body)["digit"] == expected_digit(digits[0][0])
 
 
+def test_many_small_chunks_cost_no_more_than_their_bytes(port: int) -> None:
+    """A chunked body of single bytes: what is refused is refused at once."""
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    sent = head + b"1\r\nx\r\n" * 150_000 + b"0\r\n\r\n"
+    with connect(port) as connection:
+        started = time.perf_counter()
+        connection.sendall(sent)
+        ((status, _, _),) = responses(connection, 1)
+    assert status == "HTTP/1.1 415 Unsupported Media Type"
+    assert time.perf_counter() - started < 3
+
+
 @pytest.mark.parametrize(("version", "header"), [("1.1", "Connection: close"), ("1.0", "Accept: */*")])
 def test_connections_close_when_asked(port: int, digits: Digits, version: str, header: str) -> None:
     with connect(port) as connection:
