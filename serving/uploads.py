@@ -1,7 +1,6 @@
 """Request body → the bytes of the images in it, within limits. Knows nothing about what an image is.
 
-Multipart bodies (RFC 7578) are split by their boundary at once, since they are in memory anyway: 20 times as fast as
-parsing them byte by byte, and as strict.
+Multipart bodies (RFC 7578) are split by their boundary at once, since they are in memory anyway.
 """
 
 import asyncio
