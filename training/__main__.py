@@ -21,7 +21,7 @@ from training.evaluate import accuracy, confusion_matrix, expected_calibration_e
 from training.monitor import Monitor
 from training.networks import count_parameters, select_device
 from training.pipeline import train
-from training.provenance import EVENTS, conditions, open_checkpoint
+from training.provenance import EVENTS, conditions, git_commit, open_checkpoint
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:
@@ -32,7 +32,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     device, folder = select_device(), settings.output
     folder.mkdir(parents=True, exist_ok=True)  # now, rather than fail after the training
     say(f"{len(data):,} images, {settings.labels} of them labelled; training on {device} with seed {settings.seed}")
-    started = time.perf_counter()
+    started, commit = time.perf_counter(), git_commit()  # now: writing the bundle changes tracked files
     checkpoint = open_checkpoint(data, settings, device)
     say(f"to watch it: tensorboard --logdir {EVENTS}")
     monitor = Monitor(EVENTS / checkpoint.name)
@@ -58,7 +58,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
     probabilities = softmax(answers.logits.astype(np.float64), axis=1)
     calibration, likelihood = expected_calibration_error(probabilities, labels), log_loss(labels, probabilities)
-    manifest = export.write_manifest(folder, settings, data, score, device)
+    manifest = export.write_manifest(folder, settings, data, score, device, commit)
     card.write(folder, manifest, count_parameters(classifier), calibration, likelihood)
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")

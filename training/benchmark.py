@@ -30,7 +30,7 @@ from training.config import TrainingSettings
 from training.data import Dataset, keep_labels, load_mnist
 from training.develop import answers, linear_probe
 from training.evaluate import accuracy, expected_calibration_error
-from training.experiments import EXPERIMENTS, Experiment
+from training.experiments import EXPERIMENTS, Experiment, find_experiment
 from training.finetune import FinetuneSettings, finetune
 from training.loop import seeded_generator
 from training.networks import Backbone, Classifier, count_parameters, select_device
@@ -154,15 +154,13 @@ def main(only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> None:
         seeds: their seeds; all of them when none is given. Two processes with one thread each (OMP_NUM_THREADS=1) and
             different seeds get more done than one with two threads.
     """
-    names = [experiment.name for experiment in EXPERIMENTS]
-    if unknown := set(only) - set(names):
-        raise SystemExit(f"error: there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    chosen = [find_experiment(name) for name in only] or list(EXPERIMENTS)
     everything, test = load_mnist(Path("data"))
     RESULTS.mkdir(exist_ok=True)
-    for experiment in EXPERIMENTS:
+    for experiment in chosen:
         for seed in range(experiment.seeds):
             path = RESULTS / f"{experiment.name}-{seed}.json"
-            if path.exists() or (only and experiment.name not in only) or (seeds and seed not in seeds):
+            if path.exists() or (seeds and seed not in seeds):
                 continue
             print(f"{experiment.title}, seed {seed} of {experiment.seeds}", file=sys.stderr)
             path.write_text(json.dumps(measure(experiment, seed, everything, test), indent=2) + "\n")

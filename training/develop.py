@@ -8,7 +8,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -17,10 +18,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from training.config import TrainingSettings
-from training.data import forget_labels, load_mnist
+from training.data import keep_labels, load_mnist
 from training.evaluate import accuracy
+from training.experiments import find_experiment
 from training.networks import Backbone, select_device
 from training.pipeline import train
+from training.provenance import open_checkpoint, pretraining_folder
 
 FIRST = 50_000
 BATCH_SIZE = 1000
@@ -43,12 +46,21 @@ def linear_probe(
     return predicted
 
 
-def main() -> int:
-    """Trains with the given settings; scores after every stage."""
-    settings = tyro.cli(TrainingSettings, prog="python -m training.develop")
+def main(settings: Annotated[TrainingSettings, tyro.conf.arg(name="")], experiment: str = "first-200") -> None:
+    """Trains with the given settings; scores after every stage.
+
+    Args:
+        settings: as in `python -m training`, but for the labels, which the experiment draws.
+        experiment: name in training/experiments.py: its labels are kept.
+    """
+    draw = find_experiment(experiment).draw
     device = select_device()
     everything = load_mnist(settings.data)[0]
-    data = forget_labels(everything, keep=settings.labels).to(device)
+    kept = draw(everything.labels, settings.seed)
+    settings, few = replace(settings, labels=len(kept)), keep_labels(everything, kept)
+    checkpoint = open_checkpoint(few, settings, device)
+    checkpoint.share("pretrain", pretraining_folder(few, settings, device))
+    data = few.to(device)
     judged, truth = data.images[FIRST:], everything.labels[FIRST:].numpy()
     scores: dict[str, dict[str, float]] = {}
 
@@ -64,13 +76,12 @@ def main() -> int:
         print(f"{stage}: {scores[stage]['value']:.2%} of {len(truth):,} development labels", file=sys.stderr)
 
     started = time.perf_counter()
-    train(data, settings, observe=observe)
+    train(data, settings, checkpoint, observe=observe)
+    checkpoint.clear()
     seconds = round(time.perf_counter() - started, 1)
-    print(
-        json.dumps({"development_accuracy": scores, "seed": settings.seed, "seconds": seconds, "device": str(device)})
-    )
-    return 0
+    summary = {"experiment": experiment, "seed": settings.seed, "seconds": seconds, "device": str(device)}
+    print(json.dumps({"development_accuracy": scores, **summary}))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    tyro.cli(main, prog="python -m training.develop")

@@ -79,3 +79,12 @@ EXPERIMENTS = (
     ),
     Experiment("supervised", "the first 200 labels and nothing else", 3, FIRST_200, supervised=True),
 )
+
+
+def find_experiment(name: str) -> Experiment:
+    """The experiment called so. Raises SystemExit with a message that lists the names."""
+    for experiment in EXPERIMENTS:
+        if experiment.name == name:
+            return experiment
+    names = ", ".join(experiment.name for experiment in EXPERIMENTS)
+    raise SystemExit(f"error: there is no experiment {name}; there are {names}")

@@ -18,7 +18,7 @@ from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metri
 from training.config import TrainingSettings
 from training.data import Dataset
 from training.networks import Classifier, ServedModel
-from training.provenance import conditions, git_commit, packages, plain
+from training.provenance import conditions, packages, plain
 
 OPSET = 18
 """Read by onnxruntime, Triton and OpenVINO alike."""
@@ -115,14 +115,22 @@ def write_index(path: Path, data: Dataset, answers: Answers) -> None:
 
 
 def write_manifest(
-    folder: Path, settings: TrainingSettings, data: Dataset, test: Metric, device: torch.device
+    folder: Path,
+    settings: TrainingSettings,
+    data: Dataset,
+    test: Metric,
+    device: torch.device,
+    commit: str | None,
 ) -> Manifest:
-    """Declares the files in `folder` a bundle: to be called last. `device` is where the weights were trained."""
+    """Declares the files in `folder` a bundle: to be called last.
+
+    `device` is where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`).
+    """
     graph = onnx.load(folder / MODEL).graph
     manifest = Manifest(
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=git_commit(),
+        git_commit=commit,
         protocol=PROTOCOL.format(tested=test.n, name=data.name, images=len(data), labels=settings.labels),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
         inputs=tuple(_spec(value) for value in graph.input),

@@ -2,7 +2,9 @@
 
 FixMatch (Sohn et al. 2020, arXiv:2001.07685) with an exponential-moving-average teacher (Tarvainen & Valpola
 2017, arXiv:1703.01780) and distribution alignment (Berthelot et al. 2020, arXiv:1911.09785): where the teacher and the
-propagated labels together are sure of an image, the student must say the same of a random view of it.
+propagated labels together are sure of an image, the student must say the same of a random view of it. The first epochs
+follow the propagated labels alone: a classifier of few labels can be wrong and sure about a whole way of writing a
+digit, and would teach itself its mistake.
 """
 
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ class SelftrainSettings:
 
     epochs: int = 8
     """Passes over all images."""
+    neighbours_epochs: int = 2
+    """The first of these epochs, in which the propagated labels alone are learnt, of all images."""
     batch_size: int = 448
     """Images a step, besides the labelled ones."""
     labelled_batch_size: int = 64
@@ -34,7 +38,7 @@ class SelftrainSettings:
     threshold: float = 0.95
     """Probability above which an answer counts as a label."""
     neighbours_weight: float = 1.0
-    """How much the propagated labels count beside the teacher's answer; 0 asks the teacher alone."""
+    """How much the propagated labels count beside the teacher's answer afterwards; 0 asks the teacher alone."""
     teacher_decay: float = 0.99
     """How much of the teacher stays at each step."""
     learning_rate: float = 2e-3
@@ -122,8 +126,11 @@ def selftrain(
                 with torch.no_grad(), autocast(images.device):
                     answers = teacher(data.images[batch])
                 answers = align(answers.float().softmax(dim=1))
-                confidence, pseudo = combine(answers, neighbours[batch], settings.neighbours_weight).max(dim=1)
-                sure = confidence >= settings.threshold
+                if epoch < settings.neighbours_epochs:
+                    pseudo, sure = neighbours[batch].argmax(dim=1), torch.ones_like(batch, dtype=torch.bool)
+                else:
+                    confidence, pseudo = combine(answers, neighbours[batch], settings.neighbours_weight).max(dim=1)
+                    sure = confidence >= settings.threshold
                 views = random_views(torch.cat([images[drawn], data.images[batch]]), settings.views, generator)
                 with autocast(images.device):
                     logits = classifier(views)

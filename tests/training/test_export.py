@@ -77,7 +77,7 @@ def test_a_bundle_that_was_just_written_is_served(classifier: Classifier, sample
     with pytest.raises(BundleError, match=r"manifest.json"):
         load_model(tmp_path, "cpu", 1)
     score = accuracy(answers.predicted, sample.labels.numpy())
-    manifest = export.write_manifest(tmp_path, settings, few, score, torch.device("cpu"))
+    manifest = export.write_manifest(tmp_path, settings, few, score, torch.device("cpu"), "abc")
     assert Manifest.load(tmp_path) == manifest
     assert manifest.metrics["test_accuracy"] == score
     model = load_model(tmp_path, "cpu", 1)

@@ -1,5 +1,6 @@
 """Each stage learns on a small real problem, twice the same."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
         classifier,
         few,
         torch.full((1000, 10), 0.1),
-        SelftrainSettings(epochs=20, batch_size=128, threshold=0.9, teacher_decay=0.95),
+        SelftrainSettings(epochs=20, neighbours_epochs=0, batch_size=128, threshold=0.9, teacher_decay=0.95),
         generator,
     )
     assert right(student) > before + 0.01
@@ -87,7 +88,12 @@ def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
     def right(weight: float) -> float:
         generator = seeded_generator(0, CPU)
         settings = SelftrainSettings(
-            epochs=10, batch_size=100, labelled_batch_size=16, teacher_decay=0.9, neighbours_weight=weight
+            epochs=10,
+            neighbours_epochs=0,
+            batch_size=100,
+            labelled_batch_size=16,
+            teacher_decay=0.9,
+            neighbours_weight=weight,
         )
         classifier = Classifier(Backbone(), ClassifierHead(64, 10))
         student, _ = selftrain(classifier, few, truth, settings, generator)
@@ -95,6 +101,27 @@ def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
             return float((student(sample.images).argmax(1) == sample.labels).float().mean())
 
     assert right(1.0) > right(0.0) + 0.05
+
+
+def test_selftraining_unlearns_what_its_teacher_is_wrong_and_sure_about(sample: Dataset) -> None:
+    """A classifier taught that sevens are twos, and neighbours that know better, heard alone at first or never."""
+    few = forget_labels(sample, keep=100)
+    sevens = sample.labels == 7
+    hints = torch.nn.functional.one_hot(sample.labels, 10) * 0.5 + 0.05
+    settings = FinetuneSettings(steps=150, batch_size=64, learning_rate=3e-3, label_smoothing=0.0)
+    misled, _ = finetune(
+        Backbone(), sample.images, torch.where(sevens, 2, sample.labels), 10, settings, seeded_generator(0, CPU)
+    )
+
+    def sevens_right(neighbours_epochs: int) -> float:
+        selftraining = SelftrainSettings(
+            epochs=6, neighbours_epochs=neighbours_epochs, batch_size=100, labelled_batch_size=8, teacher_decay=0.9
+        )
+        student, _ = selftrain(copy.deepcopy(misled), few, hints, selftraining, seeded_generator(0, CPU))
+        with torch.no_grad():
+            return float((student(sample.images[sevens]).argmax(1) == 7).float().mean())
+
+    assert sevens_right(3) > sevens_right(0) + 0.2
 
 
 def test_the_targets_of_labelled_images_are_their_labels(sample: Dataset) -> None:
