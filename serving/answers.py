@@ -1,6 +1,6 @@
 """The bytes of an upload → the bytes of the answer, for every route that takes images. Knows nothing about HTTP."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from serving.settings import Settings
 from serving.uploads import check_size, many_images, one_image
 
 JSON, OCTETS = "application/json", "application/octet-stream"
+LINES = {media_type: f"content-type: {media_type}\r\nserver-timing: " for media_type in (JSON, OCTETS)}
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
 
 
@@ -42,69 +43,87 @@ class Reply(NamedTuple):
     media_type: str = JSON
 
 
-async def predicted(body: bytes, deps: Services, embedding: bool = False) -> Reply:
-    """Which digit is on the image."""
-    answer = await _ask_model(body, deps)
-    content = _as_predicted(answer.values[0])
-    content["model"] = deps.model.name
-    if embedding:
-        content["embedding"] = answer.values[0].embedding
-    return Reply(to_json(content), _timing(answer))
+class Kind(NamedTuple):
+    """What is answered to one image."""
+
+    route: str
+    render: Callable[[Prediction, str], bytes]
+    """What the model says, and the model's name → content."""
+    media_type: str = JSON
+    neighbors: int = 0
+    """How many similar images are asked for instead."""
+    lines: str = LINES[JSON]
+    """The header lines of the answer, up to its Server-Timing."""
 
 
-async def embedded(body: bytes, deps: Services, accept: str = JSON) -> Reply:
-    """The image as a unit vector; little-endian float32 for who accepts octets."""
-    answer = await _ask_model(body, deps)
-    embedding = answer.values[0].embedding
-    if OCTETS in accept:
-        return Reply(embedding.astype("<f4").tobytes(), _timing(answer), OCTETS)
-    content = {"embedding": embedding, "dim": len(embedding), "model": deps.model.name}
-    return Reply(to_json(content), _timing(answer))
+def _predicted(prediction: Prediction, model: str) -> bytes:
+    digit, probabilities, _ = prediction
+    content = {"digit": digit, "confidence": probabilities[digit], "probabilities": probabilities, "model": model}
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-async def similar(body: bytes, deps: Services, k: int = DEFAULT_NEIGHBORS) -> Reply:
-    """Which images of the index look most like this one."""
-    answer = await _ask_model(body, deps)
-    found = await deps.searcher.submit([Query(answer.values[0].embedding, k)])
-    return Reply(to_json({"neighbors": found.values[0], "model": deps.model.name}), _timing(answer))
+def _predicted_and_embedded(prediction: Prediction, model: str) -> bytes:
+    return to_json({**_as_predicted(prediction), "model": model, "embedding": prediction.embedding})
+
+
+def _embedded(prediction: Prediction, model: str) -> bytes:
+    return to_json({"embedding": prediction.embedding, "dim": len(prediction.embedding), "model": model})
+
+
+def _embedded_octets(prediction: Prediction, _model: str) -> bytes:
+    return prediction.embedding.astype("<f4").tobytes()
+
+
+PREDICT = Kind("/predict", _predicted)
+PREDICT_AND_EMBED = Kind("/predict", _predicted_and_embedded)
+EMBED = Kind("/embed", _embedded)
+EMBED_OCTETS = Kind("/embed", _embedded_octets, OCTETS, lines=LINES[OCTETS])
+SEARCH = {k: Kind("/search", _predicted, neighbors=k) for k in range(1, MAX_NEIGHBORS + 1)}
+KINDS: Mapping[bytes, Kind] = {
+    b"/predict": PREDICT,
+    b"/predict?embedding=true": PREDICT_AND_EMBED,
+    b"/embed": EMBED,
+    b"/search": SEARCH[DEFAULT_NEIGHBORS],
+    **{b"/search?k=%d" % k: kind for k, kind in SEARCH.items()},
+}
+"""By URL, where it can be told from the URL as a whole, without FastAPI."""
+
+
+def embed_kind(accept: str) -> Kind:
+    """The embedding as JSON; as little-endian float32 for who accepts octets."""
+    return EMBED_OCTETS if OCTETS in accept else EMBED
+
+
+def found(neighbors: list[Neighbor], model: str) -> bytes:
+    """The most similar images, best first."""
+    return to_json({"neighbors": neighbors, "model": model})
+
+
+async def answer_one(body: bytes, deps: Services, kind: Kind) -> Reply:
+    """What is asked of the one image in an upload; a bad image is refused before it is queued."""
+    check_size(len(body), deps.settings.max_upload_bytes)
+    digit = await deps.decoder.decode(one_image(body), deps.settings.request_timeout_s)
+    answer = await deps.batcher.submit([digit])
+    if kind.neighbors:
+        similar = await deps.searcher.submit([Query(answer.values[0].embedding, kind.neighbors)])
+        content = found(similar.values[0], deps.model.name)
+    else:
+        content = kind.render(answer.values[0], deps.model.name)
+    return Reply(content, timing(answer), kind.media_type)
 
 
 async def predicted_batch(body: bytes, deps: Services) -> Reply:
     """Which digit is on each image."""
-    results, timing = await _ask_model_many(body, deps)
+    results, spent = await _ask_model_many(body, deps)
     content = [_as_predicted(one) if isinstance(one, Prediction) else one for one in results]
-    return Reply(to_json({"results": content, "model": deps.model.name}), timing)
+    return Reply(to_json({"results": content, "model": deps.model.name}), spent)
 
 
 async def embedded_batch(body: bytes, deps: Services) -> Reply:
     """Each image as a unit vector."""
-    results, timing = await _ask_model_many(body, deps)
+    results, spent = await _ask_model_many(body, deps)
     content = [{"embedding": one.embedding} if isinstance(one, Prediction) else one for one in results]
-    return Reply(to_json({"results": content, "dim": deps.model.dim, "model": deps.model.name}), timing)
-
-
-ShortCut = Callable[[bytes, dict[bytes, bytes], Services], Awaitable[Reply]]
-
-
-def _search_cut(k: int) -> ShortCut:
-    return lambda body, _, deps: similar(body, deps, k)
-
-
-SHORT_CUTS: Mapping[bytes, ShortCut] = {
-    b"/predict": lambda body, _, deps: predicted(body, deps),
-    b"/predict?embedding=true": lambda body, _, deps: predicted(body, deps, embedding=True),
-    b"/embed": lambda body, headers, deps: embedded(body, deps, headers.get(b"accept", b"").decode("latin-1")),
-    b"/search": _search_cut(DEFAULT_NEIGHBORS),
-    **{b"/search?k=%d" % k: _search_cut(k) for k in range(1, MAX_NEIGHBORS + 1)},
-}
-"""URL → answer to body and headers (names in lower case): what can be told from the URL as a whole, without FastAPI."""
-
-
-async def _ask_model(body: bytes, deps: Services) -> Answer[Prediction]:
-    """What the model says of the one image in an upload; a bad image is refused before it is queued."""
-    check_size(len(body), deps.settings.max_upload_bytes)
-    digit = await deps.decoder.decode(one_image(body), deps.settings.request_timeout_s)
-    return await deps.batcher.submit([digit])
+    return Reply(to_json({"results": content, "dim": deps.model.dim, "model": deps.model.name}), spent)
 
 
 async def _ask_model_many(body: bytes, deps: Services) -> tuple[list[Prediction | dict[str, Any]], str]:
@@ -124,7 +143,7 @@ async def _ask_model_many(body: bytes, deps: Services) -> tuple[list[Prediction 
         results += [
             {"error": problem_of(one)} if isinstance(one, ServiceError) else next(predictions) for one in decoded
         ]
-    return results, _timing(*answers)
+    return results, timing(*answers)
 
 
 def _as_predicted(prediction: Prediction) -> dict[str, Any]:
@@ -132,11 +151,9 @@ def _as_predicted(prediction: Prediction) -> dict[str, Any]:
     return {"digit": digit, "confidence": probabilities[digit], "probabilities": probabilities}
 
 
-def _timing(*answers: Answer[Prediction]) -> str:
-    queue_s = run_s = 0.0
-    for answer in answers:
-        queue_s += answer.queue_s
-        run_s += answer.run_s
+def timing(*answers: Answer[Prediction]) -> str:
+    """Server-Timing of these answers together."""
+    queue_s, run_s = sum(answer.queue_s for answer in answers), sum(answer.run_s for answer in answers)
     return f"queue;dur={queue_s * 1e3:.3f}, inference;dur={run_s * 1e3:.3f}"
 
 

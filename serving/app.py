@@ -95,6 +95,7 @@ def open_services(settings: Settings, metrics: Metrics, model: Model | None, ind
             max_batch_size=settings.max_batch_size,
             max_queue_size=settings.max_queue_size,
             timeout_s=settings.request_timeout_s,
+            on_batch=lambda *_: metrics.count_requests(),
         ),
         decoder=Decoder(settings.max_image_pixels),
         metrics=metrics,
@@ -103,7 +104,7 @@ def open_services(settings: Settings, metrics: Metrics, model: Model | None, ind
 
 def run_each(model: Model, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
     """(28, 28) uint8 images, one each → one call of the model."""
-    return model.run_batch(np.stack(images)[:, None])
+    return model.run_batch(np.array(images)[:, None])
 
 
 def add_docs(app: FastAPI) -> None:

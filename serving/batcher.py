@@ -5,19 +5,22 @@ on a thread of its own, one hop a batch. Items whose caller was cancelled or tim
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from queue import SimpleQueue
 from typing import Generic, NamedTuple, TypeVar
 
-from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded
+from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded, ServiceError
 
 I = TypeVar("I")
 O = TypeVar("O")
+logger = logging.getLogger("serving")
 
 
 class Answer(NamedTuple, Generic[O]):
@@ -29,12 +32,22 @@ class Answer(NamedTuple, Generic[O]):
     run_s: float
     """Seconds that their batch took."""
 
+    @property
+    def timing(self) -> str:
+        """As W3C Server-Timing, in milliseconds."""
+        return f"queue;dur={self.queue_s * 1e3:.3f}, inference;dur={self.run_s * 1e3:.3f}"
+
 
 @dataclass(slots=True, eq=False)
-class _Group(Generic[I, O]):
+class Group(Generic[I, O]):
+    """What was submitted together."""
+
     items: Sequence[I]
-    answer: asyncio.Future[Answer[O]]
+    done: Callable[[Answer[O] | ServiceError], None]
+    """Called once, in the event loop, unless `settled` before."""
     since: float
+    settled: bool = False
+    """Whether nobody waits for it any more: it was answered, or its caller has set this and left."""
 
 
 class DynamicBatcher(Generic[I, O]):
@@ -59,23 +72,25 @@ class DynamicBatcher(Generic[I, O]):
         self._max_queue_size = max_queue_size
         self._timeout_s = timeout_s
         self._on_batch = on_batch
-        self._queue: deque[_Group[I, O]] = deque()
+        self._queue: deque[Group[I, O]] = deque()
         self._waiting = 0
-        self._running: list[_Group[I, O]] = []
+        self._running: list[Group[I, O]] = []
         self._busy_since: float | None = None
         self._forming = False
         self._draining = False
         self._expiry: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle = asyncio.Event()
-        self._batches: SimpleQueue[list[_Group[I, O]] | None] = SimpleQueue()
+        self._batches: SimpleQueue[list[Group[I, O]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
     @property
     def accepting(self) -> bool:
         """Whether items are taken, and the model is not hanging in a batch longer than the timeout."""
-        hanging = self._busy_since is not None and time.perf_counter() - self._busy_since > self._timeout_s
-        return self._loop is not None and not self._draining and not hanging
+        return self._loop is not None and self._accepts(time.perf_counter())
+
+    def _accepts(self, now: float) -> bool:
+        return not self._draining and (self._busy_since is None or now - self._busy_since <= self._timeout_s)
 
     @property
     def queue_size(self) -> int:
@@ -95,24 +110,36 @@ class DynamicBatcher(Generic[I, O]):
             async with asyncio.timeout(self._timeout_s):
                 await self._idle.wait()
         except TimeoutError:
-            self._fail(chain(self._running, self._queue), Draining("the service stopped before the model answered"))
+            for group in list(chain(self._running, self._queue)):
+                _give(group, Draining("the service stopped before the model answered"))
         if self._expiry:
             self._expiry.cancel()
         self._batches.put(None)
 
     async def submit(self, items: Sequence[I]) -> Answer[O]:
-        """The results of `items`, which share a batch: at least one, at most `max_batch_size`.
+        """The results of `items`, as `add` hands them over. Raises what `add` raises and hands over."""
+        future: asyncio.Future[Answer[O]] = asyncio.get_running_loop().create_future()
+        group = self.add(items, partial(_settle, future))
+        try:
+            return await future
+        finally:
+            group.settled = True
 
-        Raises Overloaded, Draining, AnswerTimeout, or ModelFailure when `run` failed.
+    def add(self, items: Sequence[I], done: Callable[[Answer[O] | ServiceError], None]) -> Group[I, O]:
+        """Queues `items`, which share a batch: at least one, at most `max_batch_size`.
+
+        `done` is given their results; or AnswerTimeout, Draining, or ModelFailure when `run` failed. Without a task
+        or a future for each request, this is what the busiest callers use. Raises Overloaded or Draining.
         """
         size, loop = len(items), self._loop
         if not 0 < size <= self.max_batch_size:
             raise ValueError(f"{size} items are not one batch of at most {self.max_batch_size}")
-        if loop is None or not self.accepting:
+        now = time.perf_counter()
+        if loop is None or not self._accepts(now):
             raise Draining("the service is stopping, or its model hangs; try another instance")
         if self._waiting + size > self._max_queue_size:
             raise Overloaded(f"{self._waiting} images are waiting already; try again later")
-        group: _Group[I, O] = _Group(items, loop.create_future(), time.perf_counter())
+        group: Group[I, O] = Group(items, done, now)
         self._queue.append(group)
         self._waiting += size
         if not self._forming and not self._running:
@@ -121,7 +148,7 @@ class DynamicBatcher(Generic[I, O]):
             loop.call_soon(self._form)  # once all that arrived together is here
         if self._expiry is None:
             self._expiry = loop.call_later(self._timeout_s, self._expire)
-        return await group.answer
+        return group
 
     def _form(self) -> None:
         """Hands the next batch to the thread, if anything waits."""
@@ -130,7 +157,7 @@ class DynamicBatcher(Generic[I, O]):
         while self._queue and size + len(self._queue[0].items) <= self.max_batch_size:
             group = self._queue.popleft()
             self._waiting -= len(group.items)
-            if not group.answer.done():  # its caller is still there
+            if not group.settled:
                 batch.append(group)
                 size += len(group.items)
         if batch:
@@ -163,30 +190,45 @@ class DynamicBatcher(Generic[I, O]):
         if isinstance(results, Exception):
             failure = ModelFailure(f"the model failed: {results}")
             failure.__cause__ = results
-            self._fail(batch, failure)
+            for group in batch:
+                _give(group, failure)
             return
-        first = 0
+        first, run_s = 0, ended - started
         for group in batch:
             last = first + len(group.items)
-            if not group.answer.done():
-                group.answer.set_result(Answer(results[first:last], started - group.since, ended - started))
+            _give(group, Answer(results[first:last], started - group.since, run_s))
             first = last
-        self._on_batch(size, ended - started, self._waiting)
+        self._on_batch(size, run_s, self._waiting)
 
     def _expire(self) -> None:
         """Tells those who have waited too long, and looks again when the next one will have."""
         assert self._loop is not None
         now = time.perf_counter()
-        pending = [group for group in chain(self._running, self._queue) if not group.answer.done()]
+        pending = [group for group in chain(self._running, self._queue) if not group.settled]
         late = [group for group in pending if now - group.since >= self._timeout_s]
-        self._fail(late, AnswerTimeout(f"no answer within {self._timeout_s} s"))
+        for group in late:
+            _give(group, AnswerTimeout(f"no answer within {self._timeout_s} s"))
         oldest = min((group.since for group in pending[len(late) :]), default=None)
         self._expiry = None
         if oldest is not None:
             self._expiry = self._loop.call_later(oldest + self._timeout_s - now, self._expire)
 
-    @staticmethod
-    def _fail(groups: Iterable[_Group[I, O]], error: Exception) -> None:
-        for group in groups:
-            if not group.answer.done():
-                group.answer.set_exception(error)
+
+def _give(group: Group[I, O], result: Answer[O] | ServiceError) -> None:
+    """Tells a caller that still waits; one that cannot bear it must not keep the others from being told."""
+    if group.settled:
+        return
+    group.settled = True
+    try:
+        group.done(result)
+    except Exception:
+        logger.exception("an answer could not be given")
+
+
+def _settle(future: "asyncio.Future[Answer[O]]", result: Answer[O] | ServiceError) -> None:
+    if future.done():
+        return
+    if isinstance(result, ServiceError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

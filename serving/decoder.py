@@ -36,13 +36,21 @@ class Decoder:
 
         Raises NotAnImage, UndecodableImage or TooLarge; Overloaded when too many wait; AnswerTimeout.
         """
+        digit = self.decode_at_once(content)
+        return await self._on_a_thread(partial(self._decode, content), timeout_s) if digit is None else digit
+
+    def decode_at_once(self, content: bytes) -> NDArray[np.uint8] | None:
+        """A small upload → (28, 28) uint8; None for one that needs a thread.
+
+        Raises NotAnImage, UndecodableImage or TooLarge.
+        """
         if (clean := clean_digit(content)) is not None:
             return clean
         if len(content) <= INLINE_BYTES:
             image = open_image(content, self._max_pixels)
             if decoded_pixels(image) <= INLINE_PIXELS:
                 return to_digit(image)
-        return await self._on_a_thread(partial(self._decode, content), timeout_s)
+        return None
 
     async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[NDArray[np.uint8] | ServiceError]:
         """Uploads → for each (28, 28) uint8, or what is wrong with it; clean ones here, the others on one thread.

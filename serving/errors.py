@@ -125,6 +125,11 @@ def unexpected(error: Exception) -> Response:
     return response(500, HTTPStatus(500).phrase, "unexpected error; the server's log tells more")
 
 
+def lines_of(response: Response) -> str:
+    """Its header lines but for the length, as HTTP/1.1 has them."""
+    return "".join(f"{name}: {value}\r\n" for name, value in response.headers.items() if name != "content-length")
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of `app` a problem document; bugs are left to the outermost middleware."""
     app.add_exception_handler(ServiceError, _on_service_error)

@@ -1,9 +1,9 @@
 """A short cut from socket to answer for the busiest requests: uvicorn's own protocol, without ASGI around each of them.
 
-A POST to one of `SHORT_CUTS` whose body is small and arrives at once is answered here, by the same functions that
-FastAPI's routes call. Everything else goes uvicorn's ordinary way.
-FastAPI's stack and uvicorn's handling of a request take longer than decoding, inference and answer together
-(loadtest/README.md has the figures).
+A POST to one of the URLs in `KINDS` whose body is small and arrives at once is answered here, by the same functions
+that FastAPI's routes call. Everything else goes uvicorn's ordinary way. FastAPI's stack and uvicorn's handling of a
+request take longer than decoding, inference and answer together (loadtest/README.md has the figures).
+A request whose head came before is not even parsed (heads.py).
 
 Relies on how uvicorn's protocol works inside, hence the bounds on its version in pyproject.toml.
 """
@@ -12,17 +12,23 @@ import asyncio
 import time
 from typing import Any, ClassVar
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from serving.answers import SHORT_CUTS, Services
-from serving.errors import ServiceError, response_to, unexpected
+from serving.answers import EMBED, KINDS, Services, embed_kind, found
+from serving.batcher import Answer, Group
+from serving.errors import ServiceError, lines_of, response_to, unexpected
+from serving.heads import Head, KnownHeads
+from serving.images import clean_digit
+from serving.index import Neighbor, Query
 from serving.middleware import REQUEST_ID, request_id
+from serving.model import Prediction
+from serving.uploads import check_size, one_image
 
 PATIENCE_S = 0.1
 """How long the rest of a body may take before its request goes the ordinary way, with the timeouts that are set."""
 MAX_BODY = 65_536
-"""Larger bodies go the ordinary way: what is saved is nothing beside decoding them."""
+"""Larger ones go the ordinary way: what is saved is nothing beside decoding them."""
 
 
 class _Cycle:
@@ -40,14 +46,52 @@ class _Cycle:
 class ShortCutProtocol(HttpToolsProtocol):
     """One connection."""
 
+    _known: ClassVar[KnownHeads] = KnownHeads()
+    _renewed: ClassVar[list[tuple[bytes, bytes]]] = []
+    _lines: ClassVar[bytes] = b""
+    """The headers that uvicorn renews once a second."""
+
+    _between: bool = True
+    """Whether the next byte begins a request."""
+    _unparsed: bytes = b""
+    """What just arrived, when it begins a request."""
     _parts: list[bytes] | None = None
     """What has arrived of a body whose request may be cut short."""
     _room: int = 0
-    """How many more bytes of it are waited for."""
+    """How many more bytes of it are taken."""
     _patience: asyncio.TimerHandle | None = None
-    _answering: "asyncio.Task[None] | None" = None
-    _renewed: ClassVar[list[tuple[bytes, bytes]]] = []
-    _lines: ClassVar[bytes] = b""
+
+    _deps: Services
+    _head: Head
+    """Of the request that is being answered, as are those below."""
+    _cycle: _Cycle
+    _since: float = 0.0
+    """When it began, and afterwards when it was answered."""
+    _answer: Answer[Prediction]
+    _decoding: "asyncio.Task[None] | None" = None
+    _group: Group[Any, Any] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """asyncio: somebody is there."""
+        super().connection_made(transport)
+        if isinstance(self.app, FastAPI):  # and not something of uvicorn's around it
+            self._deps = self.app.state.services
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes of one or more requests."""
+        if self._between and (request := self._known.split(data)) is not None and self._may_begin:
+            self._begin(*request)
+            return
+        self._unparsed = data if self._between else b""
+        super().data_received(data)
+        self._unparsed = b""
+        if self._parts is not None and self._patience is None:  # many clients send headers and body apart
+            self._patience = self.loop.call_later(PATIENCE_S, self._hand_over)
+
+    def on_message_begin(self) -> None:
+        """httptools: the first byte of a request."""
+        self._between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """httptools: the request is known, its body is not."""
@@ -68,19 +112,17 @@ class ShortCutProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """httptools: all of the body."""
+        self._between = True
         if self._parts is None:
             super().on_message_complete()
             return
-        body = b"".join(self._take_parts())
-        cycle = _Cycle(self.parser.should_keep_alive())
-        self.cycle = cycle  # type: ignore[assignment]
-        self._answering = self.loop.create_task(self._answer(cycle, self.url, body, dict(self.headers)))
-
-    def data_received(self, data: bytes) -> None:
-        """asyncio: bytes of one or more requests."""
-        super().data_received(data)
-        if self._parts is not None and self._patience is None:  # many clients send headers and body apart
-            self._patience = self.loop.call_later(PATIENCE_S, self._hand_over)
+        body, headers = b"".join(self._take_parts()), dict(self.headers)
+        kind = KINDS[self.url]
+        if kind is EMBED:
+            kind = embed_kind(headers.get(b"accept", b"").decode("latin-1"))
+        head = Head(kind, headers.get(b"x-request-id"), self.parser.should_keep_alive())
+        self._known.remember(self._unparsed, head, body)
+        self._begin(head, body)
 
     def _hand_over(self) -> None:
         """Leaves a request whose body is slow or large to uvicorn, before it is complete."""
@@ -107,57 +149,108 @@ class ShortCutProtocol(HttpToolsProtocol):
         """asyncio: nobody is there to be answered."""
         if self._parts is not None:
             self._take_parts()
-        if self._answering is not None:
-            self._answering.cancel()
+        if self._decoding is not None:
+            self._decoding.cancel()
+        if self._group is not None:
+            self._group.settled = True
         super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """uvicorn: nothing was asked for a while, but for the short cuts, which do not set this timer anew."""
+        idle_s = time.perf_counter() - self._since
+        if self.cycle.response_complete and idle_s >= self.timeout_keep_alive:
+            super().timeout_keep_alive_handler()
+        elif not self.transport.is_closing():
+            again_s = max(self.timeout_keep_alive - idle_s, PATIENCE_S)
+            self.timeout_keep_alive_task = self.loop.call_later(again_s, self.timeout_keep_alive_handler)
+
+    @property
+    def _may_begin(self) -> bool:
+        """Whether a request would be answered at once, and not wait for its turn or for a slow reader."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
     def _may_be_cut_short(self) -> bool:
         return (
-            self.url in SHORT_CUTS
+            self.url in KINDS
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
-            and (self.cycle is None or self.cycle.response_complete)  # else it must wait its turn
-            and not (self.expect_100_continue or self.parser.should_upgrade() or self.flow.write_paused)
-            and isinstance(self.app, FastAPI)
+            and not (self.expect_100_continue or self.parser.should_upgrade())
+            and self._may_begin
+            and hasattr(self, "_deps")
         )
 
-    async def _answer(self, cycle: _Cycle, url: bytes, body: bytes, headers: dict[bytes, bytes]) -> None:
-        started = time.perf_counter()
-        deps: Services = self.app.state.services
-        status, own_headers = 200, ""
+    def _begin(self, head: Head, body: bytes) -> None:
+        self._head, self._since = head, time.perf_counter()
+        self.cycle = self._cycle = _Cycle(head.keep_alive)  # type: ignore[assignment]
+        deps = self._deps
         try:
-            content, timing, media_type = await SHORT_CUTS[url](body, headers, deps)
-            own_headers = f"content-type: {media_type}\r\nserver-timing: {timing}\r\n"
-        except ServiceError as error:
-            status, own_headers, content = _parts_of(response_to(error))
+            check_size(len(body), deps.settings.max_upload_bytes)
+            content, digit = body, clean_digit(body)
+            if digit is None:
+                digit = deps.decoder.decode_at_once(content := one_image(body))
+            if digit is None:
+                self._decoding = self.loop.create_task(self._decode(content))
+            else:
+                self._group = deps.batcher.add([digit], self._on_prediction)
         except Exception as error:
-            status, own_headers, content = _parts_of(unexpected(error))
-        if not cycle.keep_alive:
-            own_headers += "connection: close\r\n"
-        number = request_id(headers.get(b"x-request-id"))
-        head = f"{own_headers}content-length: {len(content)}\r\n{REQUEST_ID}: {number}\r\n\r\n".encode("latin-1")
-        deps.metrics.observe_request(url.partition(b"?")[0].decode(), status, time.perf_counter() - started)
-        self._answering = None
-        if self.transport.is_closing():
+            self.loop.call_soon(self._fail, error)  # not in the middle of what httptools is parsing
+
+    async def _decode(self, content: bytes) -> None:
+        """A large image, on a thread."""
+        try:
+            digit = await self._deps.decoder.decode(content, self._deps.settings.request_timeout_s)
+            self._group = self._deps.batcher.add([digit], self._on_prediction)
+        except Exception as error:
+            self._fail(error)
+        self._decoding = None
+
+    def _on_prediction(self, answer: Answer[Prediction] | ServiceError) -> None:
+        kind, deps = self._head.kind, self._deps
+        try:
+            if isinstance(answer, ServiceError):
+                raise answer
+            prediction = answer.values[0]
+            if kind.neighbors:
+                self._answer = answer
+                self._group = deps.searcher.add([Query(prediction.embedding, kind.neighbors)], self._on_neighbors)
+            else:
+                self._send(200, f"{kind.lines}{answer.timing}\r\n", kind.render(prediction, deps.model.name))
+        except Exception as error:
+            self._fail(error)
+
+    def _on_neighbors(self, neighbors: Answer[list[Neighbor]] | ServiceError) -> None:
+        if isinstance(neighbors, ServiceError):
+            self._fail(neighbors)
+        else:
+            content = found(neighbors.values[0], self._deps.model.name)
+            self._send(200, f"{self._head.kind.lines}{self._answer.timing}\r\n", content)
+
+    def _fail(self, error: Exception) -> None:
+        response = response_to(error) if isinstance(error, ServiceError) else unexpected(error)
+        self._send(response.status_code, lines_of(response), bytes(response.body))
+        self._deps.metrics.count_requests()
+
+    def _send(self, status: int, lines: str, content: bytes) -> None:
+        head, cycle, transport, now = self._head, self._cycle, self.transport, time.perf_counter()
+        self._deps.metrics.note_request(head.kind.route, status, now - self._since)
+        self._since = now
+        self._group = None
+        if transport.is_closing():
             return
-        self.transport.write(b"".join((STATUS_LINE[status], self._default_lines(), head, content)))
+        if not cycle.keep_alive:
+            lines += "connection: close\r\n"
+        if self._renewed is not self.server_state.default_headers:
+            self._renew_lines()
+        own = f"{lines}content-length: {len(content)}\r\n{REQUEST_ID}: {request_id(head.request_id)}\r\n\r\n"
+        transport.write(b"".join((STATUS_LINE[status], self._lines, own.encode("latin-1"), content)))
         cycle.response_complete = True
         if not cycle.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
+            transport.close()
+        if self.pipeline or self.timeout_keep_alive_task is None:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
 
-    def _default_lines(self) -> bytes:
-        """The header lines that uvicorn renews once a second."""
-        headers = self.server_state.default_headers
-        if ShortCutProtocol._renewed is not headers:
-            ShortCutProtocol._renewed = headers
-            ShortCutProtocol._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return self._lines
-
-
-def _parts_of(response: Response) -> tuple[int, str, bytes]:
-    """Status, header lines but the length, and content."""
-    headers: dict[str, Any] = dict(response.headers)
-    del headers["content-length"]
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return response.status_code, lines, bytes(response.body)
+    def _renew_lines(self) -> None:
+        ShortCutProtocol._renewed = self.server_state.default_headers
+        ShortCutProtocol._lines = b"".join(b"%b: %b\r\n" % header for header in self._renewed)

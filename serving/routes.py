@@ -8,7 +8,19 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from serving import answers, schemas
-from serving.answers import DEFAULT_NEIGHBORS, JSON, MAX_NEIGHBORS, OCTETS, Reply, Services, to_json
+from serving.answers import (
+    DEFAULT_NEIGHBORS,
+    JSON,
+    MAX_NEIGHBORS,
+    OCTETS,
+    PREDICT,
+    PREDICT_AND_EMBED,
+    SEARCH,
+    Reply,
+    Services,
+    embed_kind,
+    to_json,
+)
 from serving.errors import Draining, MalformedRequest
 from serving.index import Query as NeighborQuery
 from serving.uploads import read_body
@@ -52,7 +64,8 @@ async def predict(
     embedding: Annotated[bool, Query(description="Also answer the embedding")] = False,
 ) -> Response:
     """Which digit is on the image."""
-    return as_response(await answers.predicted(await body_of(request, deps), deps, embedding))
+    kind = PREDICT_AND_EMBED if embedding else PREDICT
+    return as_response(await answers.answer_one(await body_of(request, deps), deps, kind))
 
 
 @router.post(
@@ -76,8 +89,8 @@ async def predict_batch(request: Request, deps: Deps) -> Response:
 )
 async def embed(request: Request, deps: Deps) -> Response:
     """The image as a unit vector; with `Accept: application/octet-stream` as little-endian float32."""
-    body = await body_of(request, deps)
-    return as_response(await answers.embedded(body, deps, request.headers.get("accept", JSON)))
+    kind = embed_kind(request.headers.get("accept", JSON))
+    return as_response(await answers.answer_one(await body_of(request, deps), deps, kind))
 
 
 @router.post(
@@ -101,7 +114,7 @@ async def embed_batch(request: Request, deps: Deps) -> Response:
 )
 async def search(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index look most like this one."""
-    return as_response(await answers.similar(await body_of(request, deps), deps, k))
+    return as_response(await answers.answer_one(await body_of(request, deps), deps, SEARCH[k]))
 
 
 @router.post(
@@ -115,7 +128,7 @@ async def search_vector(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEI
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
     body = await body_of(request, deps, MAX_VECTOR_BYTES)
     found = await deps.searcher.submit([NeighborQuery(unit_vector(body, deps.model.dim), k)])
-    return Response(to_json({"neighbors": found.values[0], "model": deps.model.name}), media_type=JSON)
+    return Response(answers.found(found.values[0], deps.model.name), media_type=JSON)
 
 
 def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ ALLOWED = {
     "loadtest": {"loadtest", "locust", "matplotlib", "numpy", "PIL", "tyro"},
 }  # fmt: skip
 LAYERS = [
-    {"__main__"}, {"app"}, {"protocol"}, {"routes", "middleware"}, {"answers"}, {"decoder"},
+    {"__main__"}, {"app"}, {"protocol"}, {"heads", "routes", "middleware"}, {"answers"}, {"decoder"},
     {"batcher", "model", "images", "index", "schemas", "structure", "uploads"}, {"metrics", "settings"}, {"errors"},
 ]  # fmt: skip
 

@@ -7,9 +7,8 @@ from fastapi.testclient import TestClient
 
 from serving.app import create_app
 from serving.settings import Settings
-from tests.serving.fakes import FakeModel, fake_index
-
-LIMIT = 200_000
+from tests.serving.fakes import LIMIT, FakeModel, fake_index
+from tests.serving.sockets import serving
 
 
 @pytest.fixture
@@ -22,3 +21,10 @@ def client(model: FakeModel) -> Iterator[TestClient]:
     settings = Settings(max_upload_bytes=LIMIT, request_timeout_s=0.5, max_batch_size=4, max_queue_size=4)
     with TestClient(create_app(settings, model, fake_index()), raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def port(model: FakeModel) -> Iterator[int]:
+    """Of a real server on the fake model."""
+    with serving(model) as port:
+        yield port

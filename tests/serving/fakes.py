@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from serving.index import NeighborIndex
 from serving.model import Prediction
 
+LIMIT = 200_000
+"""Bytes that the service under test takes at most."""
+
 
 class FakeModel:
     """Says the digit `sum of the pixels modulo 10`; can be held, and can fail."""

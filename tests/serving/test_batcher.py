@@ -195,3 +195,13 @@ def test_stopping_with_a_hung_model_answers_everybody() -> None:
 
     model = Model()
     asyncio.run(scenario())
+
+
+def test_one_that_cannot_bear_its_answer_leaves_the_others_theirs(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with running(Model()) as batcher:
+            batcher.add([1], lambda _: [].pop())
+            assert (await batcher.submit([2])).values == [4]
+
+    asyncio.run(scenario())
+    assert "IndexError" in caplog.text

@@ -14,8 +14,7 @@ from PIL import Image
 from serving import decoder, errors
 from serving.images import to_digit
 from tests.conftest import Digits
-from tests.serving.conftest import LIMIT
-from tests.serving.fakes import FakeModel
+from tests.serving.fakes import LIMIT, FakeModel
 from tests.serving.problems import assert_problem
 from tests.serving.uploads import encoded, enlarged, png_header
 

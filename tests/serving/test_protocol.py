@@ -2,79 +2,26 @@
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx2 as httpx
 import numpy as np
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
-from serving.answers import SHORT_CUTS
-from serving.app import create_app
+from serving.answers import KINDS
 from serving.middleware import RequestContext
-from serving.protocol import ShortCutProtocol
-from serving.settings import Settings
 from tests.conftest import Digits
-from tests.serving.conftest import LIMIT
-from tests.serving.fakes import FakeModel, expected_digit, fake_index
+from tests.serving.fakes import LIMIT, FakeModel, expected_digit
+from tests.serving.sockets import connect, request, responses
 from tests.serving.uploads import encoded, enlarged
-
-
-@contextmanager
-def serving(model: FakeModel) -> Iterator[int]:
-    """A real server on the fake model; gives its port."""
-    app = create_app(Settings(max_upload_bytes=LIMIT, request_timeout_s=5), model, fake_index())
-    config = uvicorn.Config(app, port=0, http=ShortCutProtocol, proxy_headers=False, ws="none", log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(timeout=30)
-    assert not thread.is_alive()
-
-
-@pytest.fixture
-def port(model: FakeModel) -> Iterator[int]:
-    with serving(model) as port:
-        yield port
 
 
 @pytest.fixture
 def shortest(port: int) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         yield client
-
-
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
-
-
-def request(body: bytes, *headers: str, url: str = "/predict", version: str = "1.1") -> bytes:
-    lines = [f"POST {url} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-
-def responses(connection: socket.socket, count: int) -> list[tuple[str, dict[str, str], bytes]]:
-    """So many answers from one connection: status line, headers in lower case, body."""
-    found, file = [], connection.makefile("rb")
-    for _ in range(count):
-        status = file.readline().decode().strip()
-        headers = {}
-        while line := file.readline().decode("latin-1").strip():
-            name, _, value = line.partition(": ")
-            headers[name.lower()] = value
-        found.append((status, headers, file.read(int(headers["content-length"]))))
-    return found
 
 
 def test_it_answers_what_fastapi_would(shortest: httpx.Client, client: TestClient, digits: Digits) -> None:
@@ -91,7 +38,7 @@ def test_it_answers_what_fastapi_would(shortest: httpx.Client, client: TestClien
         {"content": b"x" * (LIMIT + 1)},
     ]
     urls = ["/predict", "/predict?embedding=true", "/embed", "/search", "/search?k=2", "/search?k=100"]
-    assert {url.encode() for url in urls} <= set(SHORT_CUTS)
+    assert {url.encode() for url in urls} <= set(KINDS)
     for url in urls:
         for body in bodies:
             short, long = shortest.post(url, **body), client.post(url, **body)  # type: ignore[arg-type]

@@ -1,0 +1,31 @@
+from prometheus_client import CollectorRegistry, generate_latest
+
+from serving.metrics import SECONDS, BulkHistogram, Metrics
+
+
+def test_many_values_at_once_count_as_each_of_them() -> None:
+    values = [0.0, 0.0005, 0.000501, 0.003, 0.003, 7.0, 99.0, *SECONDS]
+    texts = []
+    for many in (True, False):
+        registry = CollectorRegistry()
+        histogram = BulkHistogram("s", "s", ["route"], buckets=SECONDS, registry=registry)
+        child = histogram.labels("/x")
+        if many:
+            child.observe_many(values)
+        else:
+            for value in values:
+                child.observe(value)
+        texts.append([line for line in generate_latest(registry).decode().splitlines() if "_created" not in line])
+    assert texts[0] == texts[1]
+    assert 's_bucket{le="0.0005",route="/x"} 3.0' in texts[0]
+
+
+def test_noted_requests_are_counted_when_somebody_asks() -> None:
+    metrics = Metrics()
+    for status in (200, 200, 503):
+        metrics.note_request("/predict", status, 0.001)
+    text = metrics.render().decode()
+    assert 'digits_requests_total{route="/predict",status="200"} 2.0' in text
+    assert 'digits_requests_total{route="/predict",status="503"} 1.0' in text
+    assert 'digits_request_seconds_count{route="/predict"} 3.0' in text
+    assert metrics.render().decode() == text
