@@ -4,6 +4,7 @@ Clients that keep their connection send the same head with every request, but fo
 that were parsed with their whole body and nothing else behind it are kept, so what a head is followed by is certain.
 """
 
+import re
 from typing import NamedTuple
 
 from serving.answers import Kind
@@ -13,6 +14,8 @@ MAX_BYTES = 1024
 MAX_HEADS = 4096
 """How many are; beyond that all are forgotten, since those of today are soon back."""
 END = b"\r\n\r\n"
+FORM = re.compile(rb"(\r\n[Cc]ontent-[Tt]ype: ?multipart/form-data; ?boundary=)[0-9A-Za-z'()+_,./:=?\"-]{1,72}(?=\r\n)")
+"""Clients draw a new boundary (RFC 2046, section 5.1.1) for each form, which is read off the body's first line here."""
 
 
 class Head(NamedTuple):
@@ -32,7 +35,7 @@ class KnownHeads:
     def split(self, data: bytes) -> tuple[Head, bytes] | None:
         """Head and body, when `data` is one whole request with a known head."""
         end = data.find(END, 0, MAX_BYTES) + len(END)
-        known = self._heads.get(data[:end])
+        known = self._heads.get(data[:end]) or self._heads.get(_but_for_boundary(data[:end]))
         return (known[0], data[end:]) if known is not None and known[1] == len(data) - end else None
 
     def remember(self, data: bytes, head: Head, body: bytes) -> None:
@@ -46,4 +49,8 @@ class KnownHeads:
             return
         if len(self._heads) >= MAX_HEADS:
             self._heads.clear()
-        self._heads[data[:end]] = head, len(body)
+        self._heads[_but_for_boundary(data[:end])] = head, len(body)
+
+
+def _but_for_boundary(head: bytes) -> bytes:
+    return FORM.sub(rb"\1", head, 1) if b"boundary=" in head else head

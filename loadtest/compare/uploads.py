@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-BOUNDARY = "fewlabel-boundary-7c1f"
+BOUNDARY = "fewlabel-boundary-7c1f0000"
+"""wrk.lua puts another number into its last eight digits each time."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,34 @@ def test_the_same_bytes_mean_the_same() -> None:
         assert known.split(other) is None
 
 
+def form(boundary: bytes, name: bytes = b"Content-Type") -> bytes:
+    return RAW.replace(b"Host", name + b": multipart/form-data; boundary=" + boundary + b"\r\nHost") + b"body"
+
+
+def test_forms_may_differ_in_their_boundary_and_in_nothing_else() -> None:
+    known = KnownHeads()
+    known.remember(form(b"----x9"), HEAD, b"body")
+    assert known.split(form(b"----y\"'()+_,./:=?")) == (HEAD, b"body")
+    for other in (
+        form(b"x", b"Accept"),
+        form(b"x\nContent-Length: 9"),
+        form(b"x\0"),
+        form(b"x\xff"),
+        form(b"x" * 73),
+        form(b"x; charset=utf-8"),
+        form(b"x\r\nX-Request-ID: boundary=1"),
+        RAW + b"body",
+    ):
+        assert known.split(other) is None
+
+
+def test_a_boundary_elsewhere_is_no_boundary() -> None:
+    known = KnownHeads()
+    known.remember(form(b"application/octet-stream", b"Accept"), HEAD, b"body")
+    assert known.split(form(b"text/plain", b"Accept")) is None
+    assert known.split(form(b"application/octet-stream", b"Accept")) == (HEAD, b"body")
+
+
 @pytest.mark.parametrize(
     ("data", "head", "body"),
     [
