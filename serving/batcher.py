@@ -182,6 +182,7 @@ class DynamicBatcher(Generic[I, O]):
             if self._loop.is_closed():
                 return
             self._loop.call_soon_threadsafe(self._answer, results, len(items), started, time.perf_counter())
+            del batch, items, results  # what they refer to need not live until the next batch
 
     def _answer(self, results: Sequence[O] | Exception, size: int, started: float, ended: float) -> None:
         """Gives every caller of the batch that ran its part, and starts the next one."""

@@ -1,16 +1,15 @@
 """A short cut from socket to answer for the busiest requests: uvicorn's own protocol, without ASGI around each of them.
 
 A POST to one of the URLs in `KINDS` whose body is small and arrives at once is answered here, by the same functions
-that FastAPI's routes call. Everything else goes uvicorn's ordinary way. FastAPI's stack and uvicorn's handling of a
-request take longer than decoding, inference and answer together (loadtest/README.md has the figures).
-A request whose head came before is not even parsed (heads.py).
-
+that FastAPI's routes call, and not even parsed when its head came before (heads.py). Everything else goes uvicorn's
+ordinary way, which takes longer than decoding, inference and answer together (loadtest/README.md has the figures).
 Relies on how uvicorn's protocol works inside, hence the bounds on its version in pyproject.toml.
 """
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -25,22 +24,22 @@ from serving.middleware import REQUEST_ID, request_id
 from serving.model import Prediction
 from serving.uploads import check_size, one_image
 
+T = TypeVar("T")
 PATIENCE_S = 0.1
-"""How long the rest of a body may take before its request goes the ordinary way, with the timeouts that are set."""
+"""How long the rest of a body may take before its request goes the ordinary way, with the timeouts set."""
 MAX_BODY = 65_536
 """Larger ones go the ordinary way: what is saved is nothing beside decoding them."""
 
 
-class _Cycle:
+class Cycle:
     """What uvicorn's protocol asks of the request that it is working on."""
 
     message_event = asyncio.Event()
     """Set when the connection is lost; nobody waits for it."""
+    disconnected = response_complete = False
 
     def __init__(self, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
-        self.response_complete = False
-        self.disconnected = False
 
 
 class ShortCutProtocol(HttpToolsProtocol):
@@ -62,11 +61,11 @@ class ShortCutProtocol(HttpToolsProtocol):
     _patience: asyncio.TimerHandle | None = None
 
     _deps: Services
+    _short: bool = False
     _head: Head
     """Of the request that is being answered, as are those below."""
-    _cycle: _Cycle
-    _since: float = 0.0
-    """When it began, and afterwards when it was answered."""
+    _cycle: Cycle
+    _since: float = 0.0  # when it began, and afterwards when it was answered
     _answer: Answer[Prediction]
     _decoding: "asyncio.Task[None] | None" = None
     _group: Group[Any, Any] | None = None
@@ -75,7 +74,7 @@ class ShortCutProtocol(HttpToolsProtocol):
         """asyncio: somebody is there."""
         super().connection_made(transport)
         if isinstance(self.app, FastAPI):  # and not something of uvicorn's around it
-            self._deps = self.app.state.services
+            self._short, self._deps = True, self.app.state.services
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of one or more requests."""
@@ -99,6 +98,8 @@ class ShortCutProtocol(HttpToolsProtocol):
             self._parts, self._room = [], MAX_BODY
         else:
             super().on_headers_complete()
+            if self.parser.should_upgrade():  # nothing here does, and httptools takes its body for the next request
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """httptools: some of the body."""
@@ -116,7 +117,7 @@ class ShortCutProtocol(HttpToolsProtocol):
         if self._parts is None:
             super().on_message_complete()
             return
-        body, headers = b"".join(self._take_parts()), dict(self.headers)
+        body, headers = b"".join(self._take_parts()), dict(reversed(self.headers))
         kind = KINDS[self.url]
         if kind is EMBED:
             kind = embed_kind(headers.get(b"accept", b"").decode("latin-1"))
@@ -153,6 +154,7 @@ class ShortCutProtocol(HttpToolsProtocol):
             self._decoding.cancel()
         if self._group is not None:
             self._group.settled = True
+        self._decoding = self._group = None  # they refer to this connection
         super().connection_lost(exc)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -167,7 +169,7 @@ class ShortCutProtocol(HttpToolsProtocol):
     @property
     def _may_begin(self) -> bool:
         """Whether a request would be answered at once, and not wait for its turn or for a slow reader."""
-        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+        return self._short and (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
     def _may_be_cut_short(self) -> bool:
         return (
@@ -176,12 +178,11 @@ class ShortCutProtocol(HttpToolsProtocol):
             and self.parser.get_http_version() == "1.1"
             and not (self.expect_100_continue or self.parser.should_upgrade())
             and self._may_begin
-            and hasattr(self, "_deps")
         )
 
     def _begin(self, head: Head, body: bytes) -> None:
         self._head, self._since = head, time.perf_counter()
-        self.cycle = self._cycle = _Cycle(head.keep_alive)  # type: ignore[assignment]
+        self.cycle = self._cycle = Cycle(head.keep_alive)  # type: ignore[assignment]
         deps = self._deps
         try:
             check_size(len(body), deps.settings.max_upload_bytes)
@@ -205,25 +206,32 @@ class ShortCutProtocol(HttpToolsProtocol):
         self._decoding = None
 
     def _on_prediction(self, answer: Answer[Prediction] | ServiceError) -> None:
-        kind, deps = self._head.kind, self._deps
+        if isinstance(answer, ServiceError):
+            self._fail(answer)
+            return
+        kind, prediction = self._head.kind, answer.values[0]
+        if not kind.neighbors:
+            self._reply(kind.render, prediction, answer)
+            return
+        self._answer = answer
         try:
-            if isinstance(answer, ServiceError):
-                raise answer
-            prediction = answer.values[0]
-            if kind.neighbors:
-                self._answer = answer
-                self._group = deps.searcher.add([Query(prediction.embedding, kind.neighbors)], self._on_neighbors)
-            else:
-                self._send(200, f"{kind.lines}{answer.timing}\r\n", kind.render(prediction, deps.model.name))
-        except Exception as error:
+            self._group = self._deps.searcher.add([Query(prediction.embedding, kind.neighbors)], self._on_neighbors)
+        except ServiceError as error:
             self._fail(error)
 
-    def _on_neighbors(self, neighbors: Answer[list[Neighbor]] | ServiceError) -> None:
-        if isinstance(neighbors, ServiceError):
-            self._fail(neighbors)
+    def _on_neighbors(self, answer: Answer[list[Neighbor]] | ServiceError) -> None:
+        if isinstance(answer, ServiceError):
+            self._fail(answer)
         else:
-            content = found(neighbors.values[0], self._deps.model.name)
-            self._send(200, f"{self._head.kind.lines}{self._answer.timing}\r\n", content)
+            self._reply(found, answer.values[0], self._answer)
+
+    def _reply(self, render: Callable[[T, str], bytes], result: T, answer: Answer[Prediction]) -> None:
+        try:
+            content = render(result, self._deps.model.name)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._send(200, f"{self._head.kind.lines}{answer.timing}\r\n", content)
 
     def _fail(self, error: Exception) -> None:
         response = response_to(error) if isinstance(error, ServiceError) else unexpected(error)
@@ -233,14 +241,14 @@ class ShortCutProtocol(HttpToolsProtocol):
     def _send(self, status: int, lines: str, content: bytes) -> None:
         head, cycle, transport, now = self._head, self._cycle, self.transport, time.perf_counter()
         self._deps.metrics.note_request(head.kind.route, status, now - self._since)
-        self._since = now
-        self._group = None
+        self._since, self._group = now, None
         if transport.is_closing():
             return
         if not cycle.keep_alive:
             lines += "connection: close\r\n"
         if self._renewed is not self.server_state.default_headers:
-            self._renew_lines()
+            ShortCutProtocol._renewed = self.server_state.default_headers
+            ShortCutProtocol._lines = b"".join(b"%b: %b\r\n" % header for header in self._renewed)
         own = f"{lines}content-length: {len(content)}\r\n{REQUEST_ID}: {request_id(head.request_id)}\r\n\r\n"
         transport.write(b"".join((STATUS_LINE[status], self._lines, own.encode("latin-1"), content)))
         cycle.response_complete = True
@@ -250,7 +258,3 @@ class ShortCutProtocol(HttpToolsProtocol):
             self.on_response_complete()
         else:
             self.server_state.total_requests += 1
-
-    def _renew_lines(self) -> None:
-        ShortCutProtocol._renewed = self.server_state.default_headers
-        ShortCutProtocol._lines = b"".join(b"%b: %b\r\n" % header for header in self._renewed)
