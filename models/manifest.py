@@ -52,6 +52,8 @@ class Manifest:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     class_names: tuple[str, ...]
+    novelty_threshold: float
+    """The `novelty` in [0, 1] up to which an image is taken for one of the classes."""
     metrics: dict[str, Metric]
     training: dict[str, Any]
     """The settings of every stage."""
@@ -97,11 +99,15 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     def specs(key: str) -> tuple[TensorSpec, ...]:
         return tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in fields[key])
 
+    threshold = float(fields["novelty_threshold"])
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"novelty_threshold {threshold} is not in [0, 1]")
     return {
         "inputs": specs("inputs"),
         "outputs": specs("outputs"),
         "files": {str(name): str(digest) for name, digest in fields["files"].items()},
         "class_names": tuple(fields["class_names"]),
+        "novelty_threshold": threshold,
         "metrics": {name: Metric(**metric) for name, metric in fields["metrics"].items()},
     }
 

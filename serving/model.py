@@ -16,6 +16,8 @@ logger = logging.getLogger("serving")
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 INPUT = TensorSpec("image", "uint8", ("batch", 1, 28, 28))
+ANSWERED = ["probabilities", "embedding", "novelty"]
+"""The outputs that answers are made of."""
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
@@ -32,6 +34,10 @@ class Prediction(NamedTuple):
     """(classes,), sums to 1"""
     embedding: NDArray[np.float32]
     """(dim,), unit L2 norm"""
+    known: bool
+    """Whether the image looks like a digit at all."""
+    novelty: np.float32
+    """How surely it is none, from 0 to 1."""
 
 
 class Model(Protocol):
@@ -55,12 +61,13 @@ class OnnxModel:
         self.provider: str = session.get_providers()[0]
         self.dim = int(manifest.outputs[2].shape[1])
         self._session = session
+        self._threshold = np.float32(manifest.novelty_threshold)
 
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """(n, 1, 28, 28) uint8 → n predictions."""
-        probabilities, embeddings = self._session.run(["probabilities", "embedding"], {"image": images})
-        digits = probabilities.argmax(axis=1).tolist()
-        return list(map(Prediction, digits, probabilities, embeddings))
+        probabilities, embeddings, novelty = self._session.run(ANSWERED, {"image": images})
+        digits, known = probabilities.argmax(axis=1).tolist(), (novelty <= self._threshold).tolist()
+        return list(map(Prediction, digits, probabilities, embeddings, known, novelty))
 
 
 def load_model(folder: Path, provider: Literal["auto", "cpu", "cuda"], threads: int) -> OnnxModel:
@@ -92,9 +99,10 @@ def check_tensors(folder: Path, manifest: Manifest, session: onnxruntime.Inferen
     outputs = [TensorSpec(one.name, DTYPES.get(one.type, one.type), tuple(one.shape)) for one in session.get_outputs()]
     if outputs != list(manifest.outputs):
         raise BundleError(f"{folder / MODEL}: gives {outputs}, the manifest says {manifest.outputs}")
-    classes, dim = len(manifest.class_names), outputs[-1].shape[-1]
-    sizes = {"logits": classes, "probabilities": classes, "embedding": dim}
-    needed = [TensorSpec(name, "float32", ("batch", size)) for name, size in sizes.items()]
+    classes = len(manifest.class_names)
+    dim = next((one.shape[-1] for one in outputs if one.name == "embedding"), "dim")
+    shapes = {"logits": (classes,), "probabilities": (classes,), "embedding": (dim,), "novelty": ()}
+    needed = [TensorSpec(name, "float32", ("batch", *shape)) for name, shape in shapes.items()]
     if outputs != needed or not isinstance(dim, int):
         raise BundleError(f"{folder / MODEL}: gives {outputs}, but {classes} class names need {needed}")
 

@@ -17,9 +17,10 @@ from training import card, export, report
 from training.config import TrainingSettings
 from training.data import forget_labels, load_mnist
 from training.download import DataError
-from training.evaluate import accuracy, confusion_matrix, expected_calibration_error
+from training.evaluate import accuracy, confusion_matrix, expected_calibration_error, share
 from training.monitor import Monitor
-from training.networks import count_parameters, select_device
+from training.networks import ServedModel, count_parameters, select_device
+from training.novelty import fit_novelty
 from training.pipeline import train
 from training.provenance import EVENTS, conditions, git_commit, open_checkpoint
 
@@ -37,17 +38,19 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     say(f"to watch it: tensorboard --logdir {EVENTS}")
     monitor = Monitor(EVENTS / checkpoint.name)
     classifier, history = train(data.to(device), settings, checkpoint, monitor)
+    head, threshold = fit_novelty(classifier.cpu(), data.images, settings.novelty, settings.seed)
+    served = ServedModel(classifier, head)
     trained = time.perf_counter()
 
     export.retract_manifest(folder)
-    export.write_onnx(classifier, folder / MODEL)
+    export.write_onnx(served, folder / MODEL)
     indexed = data.subset(torch.arange(min(settings.index_size, len(data))))
-    difference = export.parity(classifier, folder / MODEL, indexed.images[:1000].numpy())
+    difference = export.parity(served, folder / MODEL, indexed.images[:1000].numpy())
     say(f"largest difference between torch and onnxruntime: {difference:.1e} (limit {export.PARITY_TOLERANCE})")
     export.write_index(folder / INDEX, indexed, export.run_onnx(folder / MODEL, indexed.images.numpy()))
 
     answers, labels = export.run_onnx(folder / MODEL, test.images.numpy()), test.labels.numpy()
-    score = accuracy(answers.predicted, labels)
+    score, refused = accuracy(answers.predicted, labels), share(answers.novelty > threshold)
     confusion = confusion_matrix(answers.predicted, labels, len(data.class_names))
     report.view_pairs(folder / "report/views.png", data.images, settings.pretrain.views)
     report.curves(folder / "report/curves.png", history)
@@ -58,19 +61,21 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
     probabilities = softmax(answers.logits.astype(np.float64), axis=1)
     calibration, likelihood = expected_calibration_error(probabilities, labels), log_loss(labels, probabilities)
-    manifest = export.write_manifest(folder, settings, data, score, device, commit)
-    card.write(folder, manifest, count_parameters(classifier), calibration, likelihood)
+    metrics = {"test_accuracy": score, "test_refused": refused}
+    manifest = export.write_manifest(folder, settings, data, metrics, threshold, device, commit)
+    card.write(folder, manifest, count_parameters(served), calibration, likelihood)
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
     return {
         "model": manifest.model,
         "test_accuracy": asdict(score),
+        "test_refused": refused.value,
         "ece_15": calibration,
         "nll": likelihood,
         "labels": settings.labels,
         "seed": settings.seed,
-        "parameters": count_parameters(classifier),
+        "parameters": count_parameters(served),
         "parity": difference,
         "last_loss": {stage: round(float(np.mean(seen.loss[-25:])), 4) for stage, seen in history.items()},
         **conditions(device),

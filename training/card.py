@@ -26,6 +26,7 @@ Reads one handwritten digit from a 28×28 grey image (ink 255 on background 0, u
 | accuracy | {value:.2%} (95 % interval {low:.2%} to {high:.2%}, n = {n:,}) |
 | expected calibration error, 15 bins | {calibration:.2%} |
 | negative log-likelihood | {likelihood:.4f} |
+| taken for no digit (`novelty` above {threshold:.3f}) | {refused} |
 
 ![Confusion matrix](report/confusion.png)
 
@@ -35,14 +36,17 @@ The test images that are still wrong, the surest first (150 at most):
 
 ## What it is not for
 
-It has seen only digits of one collection: it answers a digit to anything, a letter or a blank page too. Its
-probabilities hold for images like those it was tested on. Do not let it decide on its own where a wrong digit harms
-somebody.
+It has seen only digits of one collection and names a digit for anything. `novelty`, from 0 to 1, says how surely an
+image is no digit. It was fitted to digits and to letters of printed fonts, shapes, scribbles, noise and stripes that a
+program drew; its threshold to training images kept from that. Letters that somebody's digits look like (O, I, l, S, Z,
+B and others) pass. The probabilities hold for images like those it was tested on. Do not let it decide on its own where
+a wrong digit harms somebody.
 """
 
 
 def write(folder: Path, manifest: Manifest, parameters: int, calibration: float, likelihood: float) -> None:
     """Writes `folder`/README.md; what is not in the manifest is handed over."""
+    refused = manifest.metrics["test_refused"]
     score = manifest.metrics["test_accuracy"]
     text = CARD.format(
         model=manifest.model,
@@ -60,5 +64,7 @@ def write(folder: Path, manifest: Manifest, parameters: int, calibration: float,
         n=score.n,
         calibration=calibration,
         likelihood=likelihood,
+        threshold=manifest.novelty_threshold,
+        refused=f"{refused.value:.2%} (95 % interval {refused.low:.2%} to {refused.high:.2%})",
     )
     (folder / "README.md").write_text(text)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from training.distill import DistillSettings
 from training.finetune import FinetuneSettings
+from training.novelty import NoveltySettings
 from training.pretrain import PretrainSettings
 from training.propagate import PropagateSettings
 from training.selftrain import SelftrainSettings
@@ -41,6 +42,8 @@ class TrainingSettings:
     """Pseudo-label stage."""
     distill: DistillSettings = DistillSettings()
     """The served network's stage."""
+    novelty: NoveltySettings = NoveltySettings()
+    """What is no digit."""
 
     def check(self, available: int) -> None:
         """Raises ValueError for counts that cannot work with `available` training images."""

@@ -15,9 +15,14 @@ def accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> Metric:
     """Share of (n,) predictions that equal their labels, with the Wilson (1927) score interval at 95 %."""
     if len(labels) == 0 or predicted.shape != labels.shape:
         raise ValueError(f"{predicted.shape} predictions cannot be scored against {labels.shape} labels")
-    right, n = int((predicted == labels).sum()), len(labels)
-    low, high = wilson_interval(right, n)
-    return Metric(value=right / n, low=low, high=high, n=n)
+    return share(predicted == labels)
+
+
+def share(chosen: NDArray[np.bool_]) -> Metric:
+    """How many of (n,), n > 0, are true, with the same interval."""
+    count, n = int(chosen.sum()), len(chosen)
+    low, high = wilson_interval(count, n)
+    return Metric(value=count / n, low=low, high=high, n=n)
 
 
 def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metric, TensorSpec, sha256
 from training.config import TrainingSettings
 from training.data import Dataset
-from training.networks import Classifier, ServedModel
+from training.networks import ServedModel
 from training.provenance import conditions, packages, plain
 
 OPSET = 18
 """Read by onnxruntime, Triton and OpenVINO alike."""
 PARITY_TOLERANCE = 1e-4
-OUTPUTS = ("logits", "probabilities", "embedding")
+OUTPUTS = ("logits", "probabilities", "embedding", "novelty")
 PROTOCOL = (
     "Accuracy of this file run by onnxruntime on {tested:,} {name} test images, scored once after the last epoch. The "
     "run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test set; its "
@@ -41,6 +41,8 @@ class Answers:
     """(n, classes)"""
     embedding: NDArray[np.float32]
     """(n, dim), unit L2 norm"""
+    novelty: NDArray[np.float32]
+    """(n,), from 0, surely a digit, to 1"""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -48,9 +50,9 @@ class Answers:
         return np.asarray(self.logits.argmax(axis=1), np.int64)
 
 
-def write_onnx(classifier: Classifier, path: Path) -> None:
+def write_onnx(served: ServedModel, path: Path) -> None:
     """Writes the served graph (uint8 `image` → `OUTPUTS`, dynamic batch) to one self-contained file."""
-    model = ServedModel(classifier).cpu().eval()
+    model = served.cpu().eval()
     example = torch.zeros((2, 1, 28, 28), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its dependencies
@@ -88,12 +90,12 @@ def run_onnx(path: Path, images: NDArray[np.uint8], batch_size: int = 1000) -> A
 
 
 @torch.no_grad()
-def parity(classifier: Classifier, path: Path, images: NDArray[np.uint8]) -> float:
+def parity(served: ServedModel, path: Path, images: NDArray[np.uint8]) -> float:
     """Largest difference between torch and onnxruntime over all outputs; raises BundleError above 1e-4."""
-    expected = ServedModel(classifier).cpu().eval()(torch.from_numpy(images))
+    expected = served.cpu().eval()(torch.from_numpy(images))
     actual = run_onnx(path, images)
-    pairs = zip(expected, (actual.logits, actual.probabilities, actual.embedding), strict=True)
-    difference = max(float(np.abs(ours.numpy() - theirs).max()) for ours, theirs in pairs)
+    pairs = zip(expected, OUTPUTS, strict=True)
+    difference = max(float(np.abs(ours.numpy() - getattr(actual, name)).max()) for ours, name in pairs)
     if not difference <= PARITY_TOLERANCE:
         raise BundleError(f"{path}: differs from the trained network by {difference:.2e} > {PARITY_TOLERANCE}")
     return difference
@@ -118,25 +120,30 @@ def write_manifest(
     folder: Path,
     settings: TrainingSettings,
     data: Dataset,
-    test: Metric,
+    metrics: dict[str, Metric],
+    novelty_threshold: float,
     device: torch.device,
     commit: str | None,
 ) -> Manifest:
     """Declares the files in `folder` a bundle: to be called last.
 
-    `device` is where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`).
+    `metrics` holds "test_accuracy" and "test_refused", `novelty_threshold` is what `fit_novelty` answers; `device` is
+    where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`).
     """
     graph = onnx.load(folder / MODEL).graph
     manifest = Manifest(
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=commit,
-        protocol=PROTOCOL.format(tested=test.n, name=data.name, images=len(data), labels=settings.labels),
+        protocol=PROTOCOL.format(
+            tested=metrics["test_accuracy"].n, name=data.name, images=len(data), labels=settings.labels
+        ),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
         inputs=tuple(_spec(value) for value in graph.input),
         outputs=tuple(_spec(value) for value in graph.output),
         class_names=data.class_names,
-        metrics={"test_accuracy": test},
+        novelty_threshold=novelty_threshold,
+        metrics=metrics,
         training={**plain(settings), **conditions(device)},
         packages=packages(),
     )

@@ -94,19 +94,47 @@ def served_student(classes: int) -> Classifier:
     return Classifier(backbone, ClassifierHead(backbone.features, classes))
 
 
-class ServedModel(nn.Module):
-    """What is exported: uint8 images → logits, probabilities and the unit-norm embedding."""
+class NoveltyHead(nn.Module):
+    """The backbone's last maps → how surely an image is no digit, from 0 to 1.
 
-    def __init__(self, classifier: Classifier) -> None:
+    Args:
+        maps: numbers in an image's maps. hidden: units in between. generator: of the initial weights.
+    """
+
+    def __init__(self, maps: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(maps, hidden, device="meta").to_empty(device="cpu")  # draws no random numbers
+        self.weights = nn.Parameter(torch.empty(hidden))
+        nn.init.kaiming_uniform_(self.hidden.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(self.hidden.bias)
+        nn.init.normal_(self.weights, std=hidden**-0.5, generator=generator)
+
+    def log_odds(self, maps: Tensor) -> Tensor:
+        """(n, maps) → (n,) float32; no bias at the end: it would cost the served graph one more node."""
+        return F.relu(self.hidden(maps)) @ self.weights
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, maps) → (n,) float32 in [0, 1]."""
+        return self.log_odds(maps).sigmoid()
+
+
+class ServedModel(nn.Module):
+    """What is exported: uint8 images → logits, probabilities, the unit-norm embedding and the novelty."""
+
+    def __init__(self, classifier: Classifier, novelty: NoveltyHead) -> None:
         super().__init__()
         self.classifier = classifier
+        self.novelty = novelty
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 1, 28, 28) uint8 → logits, probabilities (n, classes) and embedding (n, features), float32."""
-        features = self.classifier.backbone(image)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(n, 1, 28, 28) uint8 → float32: logits, probabilities (n, classes), embedding (n, features), novelty (n,)."""
+        backbone = self.classifier.backbone
+        assert isinstance(backbone, Backbone)
+        maps = backbone.maps(image)
+        features = backbone.layers(maps)
         logits = self.classifier.head(features)
         # 1e-6 rather than the default 1e-12: it survives float16 and a blank image's all-zero features.
-        return logits, logits.softmax(dim=1), F.normalize(features, dim=1, eps=1e-6)
+        return logits, logits.softmax(dim=1), F.normalize(features, dim=1, eps=1e-6), self.novelty(maps)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -46,6 +46,7 @@ def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -
     assert summary["test_accuracy"]["n"] == 10_000
     assert summary["test_accuracy"]["value"] > 0.85
     assert summary["parity"] <= 1e-4
+    assert summary["test_refused"] <= 0.03
     assert {path.name for path in (tmp_path / "report").iterdir()} == REPORT
     assert summary["model"] in (tmp_path / "README.md").read_text()
     for stage in ("pretrain", "finetune", "selftrain", "distill"):
@@ -55,6 +56,7 @@ def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -
     assert {answer["model"] for answer in answers} == {summary["model"]}
     right = [answer["digit"] == label for answer, label in zip(answers, digits[1], strict=False)]
     assert np.mean(right) > 0.8
+    assert np.mean([answer["known"] for answer in answers]) > 0.9
 
 
 def test_mistakes_are_one_clear_message() -> None:

@@ -10,13 +10,13 @@ from serving.model import load_model
 from training import export
 from training.config import TrainingSettings
 from training.data import Dataset, forget_labels
-from training.evaluate import accuracy
+from training.evaluate import accuracy, share
 from training.loop import seeded_generator
-from training.networks import Backbone, Classifier, ClassifierHead
+from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead, ServedModel
 
 
 @pytest.fixture(scope="module")
-def classifier() -> Classifier:
+def served() -> ServedModel:
     """Untrained, but with the batch statistics of nowhere in particular: nothing is at its default."""
     seeded_generator(0, torch.device("cpu"))
     classifier = Classifier(Backbone(), ClassifierHead(64, 10))
@@ -26,64 +26,69 @@ def classifier() -> Classifier:
             assert module.running_var is not None
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
-    return classifier.eval()
+    return ServedModel(classifier, NoveltyHead(288, 64, torch.Generator().manual_seed(0))).eval()
 
 
 @pytest.fixture(scope="module")
-def graph(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graph(served: ServedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graph") / MODEL
-    export.write_onnx(classifier, path)
+    export.write_onnx(served, path)
     return path
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 64])
 def test_the_graph_answers_as_torch_does_at_every_batch_size(
-    classifier: Classifier, graph: Path, sample: Dataset, n: int
+    served: ServedModel, graph: Path, sample: Dataset, n: int
 ) -> None:
-    assert export.parity(classifier, graph, sample.images[:n].numpy()) <= 1e-4
+    assert export.parity(served, graph, sample.images[:n].numpy()) <= 1e-4
 
 
-def test_blank_and_full_images_too(classifier: Classifier, graph: Path) -> None:
+def test_blank_and_full_images_too(served: ServedModel, graph: Path) -> None:
     images = np.stack([np.zeros((1, 28, 28), np.uint8), np.full((1, 28, 28), 255, np.uint8)])
-    assert export.parity(classifier, graph, images) <= 1e-4
+    assert export.parity(served, graph, images) <= 1e-4
     assert np.isfinite(export.run_onnx(graph, images).embedding).all()
 
 
-def test_another_network_does_not_pass_the_parity_check(graph: Path, sample: Dataset) -> None:
-    other = Classifier(Backbone(), ClassifierHead(64, 10)).eval()
+def test_another_network_does_not_pass_the_parity_check(served: ServedModel, graph: Path, sample: Dataset) -> None:
+    other = Classifier(Backbone(), ClassifierHead(64, 10))
     with pytest.raises(BundleError, match="differs from the trained network"):
-        export.parity(other, graph, sample.images[:8].numpy())
+        export.parity(ServedModel(other, served.novelty).eval(), graph, sample.images[:8].numpy())
 
 
-def test_the_file_is_one_carries_no_paths_and_is_reproducible(
-    classifier: Classifier, graph: Path, tmp_path: Path
-) -> None:
+def test_the_file_is_one_carries_no_paths_and_is_reproducible(served: ServedModel, graph: Path, tmp_path: Path) -> None:
     assert [path.name for path in graph.parent.iterdir()] == [MODEL]
     content = graph.read_bytes()
     for word in (b"site-packages", b"training/networks.py", b"pkg.torch"):
         assert word not in content
     assert {one.domain: one.version for one in onnx.load(graph).opset_import} == {"": export.OPSET}
-    export.write_onnx(classifier, tmp_path / MODEL)
+    export.write_onnx(served, tmp_path / MODEL)
     assert (tmp_path / MODEL).read_bytes() == content
 
 
-def test_a_bundle_that_was_just_written_is_served(classifier: Classifier, sample: Dataset, tmp_path: Path) -> None:
+def test_a_bundle_that_was_just_written_is_served(served: ServedModel, sample: Dataset, tmp_path: Path) -> None:
     few = forget_labels(sample, keep=100)
     settings = TrainingSettings(name="toy", output=tmp_path)
     export.retract_manifest(tmp_path)
-    export.write_onnx(classifier, tmp_path / MODEL)
+    export.write_onnx(served, tmp_path / MODEL)
     answers = export.run_onnx(tmp_path / MODEL, few.images.numpy())
     export.write_index(tmp_path / INDEX, few, answers)
     with pytest.raises(BundleError, match=r"manifest.json"):
         load_model(tmp_path, "cpu", 1)
     score = accuracy(answers.predicted, sample.labels.numpy())
-    manifest = export.write_manifest(tmp_path, settings, few, score, torch.device("cpu"), "abc")
+    threshold = float(np.median(answers.novelty))
+    metrics = {"test_accuracy": score, "test_refused": share(answers.novelty > threshold)}
+    manifest = export.write_manifest(tmp_path, settings, few, metrics, threshold, torch.device("cpu"), "abc")
     assert Manifest.load(tmp_path) == manifest
-    assert manifest.metrics["test_accuracy"] == score
+    assert manifest.metrics == metrics
+    assert manifest.novelty_threshold == threshold
     model = load_model(tmp_path, "cpu", 1)
     assert model.name == manifest.model
-    for prediction, row in zip(model.run_batch(few.images[:20].numpy()), answers.probabilities, strict=False):
-        np.testing.assert_allclose(prediction.probabilities, row, atol=1e-5)
+    predictions = model.run_batch(few.images[:20].numpy())
+    for number, prediction in enumerate(predictions):
+        np.testing.assert_allclose(prediction.probabilities, answers.probabilities[number], atol=1e-5)
+        assert prediction.novelty == pytest.approx(answers.novelty[number], abs=1e-5)
+        assert prediction.known == (prediction.novelty <= threshold)
+    assert {prediction.known for prediction in predictions} == {True, False}
     with np.load(tmp_path / INDEX) as index:
         assert index["label_given"].sum() == 100
         np.testing.assert_array_equal(index["labels"][:100], sample.labels[:100].numpy())

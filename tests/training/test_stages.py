@@ -12,7 +12,7 @@ from training.data import Dataset, forget_labels
 from training.distill import DistillSettings, distill, targets
 from training.finetune import FinetuneSettings, finetune
 from training.loop import Optimisation, seeded_generator
-from training.networks import Backbone, Classifier, ClassifierHead, ServedModel, count_parameters
+from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead, ServedModel, count_parameters
 from training.pipeline import train
 from training.pretrain import PretrainSettings, pretrain
 from training.selftrain import DistributionAlignment, SelftrainSettings, selftrain
@@ -175,11 +175,13 @@ def test_a_diverging_loss_stops_the_run() -> None:
 
 def test_the_served_network_is_tiny_and_its_outputs_fit_together(sample: Dataset) -> None:
     classifier = Classifier(Backbone(), ClassifierHead(64, 10))
-    assert count_parameters(classifier) <= 60_000
-    logits, probabilities, embedding = ServedModel(classifier).eval()(sample.images[:8])
+    served = ServedModel(classifier, NoveltyHead(288, 64, torch.Generator())).eval()
+    assert count_parameters(served) <= 60_000
+    logits, probabilities, embedding, novelty = served(sample.images[:8])
     torch.testing.assert_close(probabilities, logits.softmax(1))
     torch.testing.assert_close(embedding.norm(dim=1), torch.ones(8))
-    blank = ServedModel(classifier).eval()(torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
+    assert novelty.shape == (8,)
+    blank = served(torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
     assert all(bool(output.isfinite().all()) for output in blank)
 
 

@@ -1,0 +1,124 @@
+"""Drawings for the novelty head: characters of printed fonts, shapes and scribbles, put in MNIST's form.
+
+Knows nothing about networks. Every function draws from the generator it is given and from nothing else.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.interpolate import make_interp_spline
+
+Images = NDArray[np.uint8]
+"""(n, 28, 28) uint8, ink 255 on background 0."""
+
+SIZE = 28
+BOX = 20
+CENTRE = 14.0
+"""MNIST's form: scaled to a 20×20 box, the centre of mass at the centre of 28×28 (LeCun et al. 1998, III.A)."""
+CANVAS = 112
+"""Side of what is drawn, pixels: four times the image, so that edges come out smooth."""
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+LATIN = ("cmr10", "cmb10", "cmmi10", "cmti10", "cmtt10", "cmss10")
+"""Fonts that hold ASCII letters only; both lists come with matplotlib."""
+DEJAVU = tuple(
+    f"DejaVu{style}"
+    for style in (
+        *("Sans", "Sans-Bold", "Sans-BoldOblique", "Sans-Oblique", "SansMono", "SansMono-BoldOblique"),
+        *("Serif", "Serif-Bold", "Serif-BoldItalic", "Serif-Italic"),
+    )
+)
+DIGITS = "0123456789"
+LETTERS = "ACDEFGHJKLMNPQRTUVWXYacdefhjkmnprtuvwxy"
+"""Without those that somebody's digits look like: B I O S Z b g i l o q s z."""
+SIGNS = '&@#$%?!+=*<>{}~^"ΓΔΘΛΞΠΣΦΨΩαβγδεζηλμξπφχψωДЖИКЛФЦШЫЭЮЯвджюя'
+"""Characters whose strokes teach what letters do not."""
+
+
+def characters(text: str) -> Images:
+    """Every character of `text` in every font that has it: (fonts · characters, 28, 28) uint8."""
+    drawn = []
+    for name in (*DEJAVU, *LATIN):
+        font = ImageFont.truetype(str(FONTS / f"{name}.ttf"), CANVAS // 2)
+        drawn += [_character(one, font) for one in text if one.isascii() or name in DEJAVU]
+    return np.stack(drawn)
+
+
+def _character(one: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
+    image = Image.new("L", (CANVAS, CANVAS))
+    ImageDraw.Draw(image).text((CANVAS // 2, CANVAS // 2), one, 255, font, anchor="mm")
+    return in_mnists_form(image)
+
+
+def shapes(n: int, random: np.random.Generator) -> Images:
+    """Filled silhouettes: up to five polygons, ellipses and rectangles of several greys over each other."""
+    return _drawn(n, random, _shape)
+
+
+def _shape(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+    for _ in range(random.integers(1, 6)):
+        x, y = random.uniform(0.3 * CANVAS, 0.7 * CANVAS, 2)
+        width, height = random.uniform(0.08 * CANVAS, 0.4 * CANVAS, 2)
+        grey, kind = int(random.integers(90, 256)), random.random()
+        if kind < 0.6:
+            corners = int(random.integers(3, 9))
+            angles = np.sort(random.uniform(0, 2 * math.pi, corners))
+            radii = random.uniform(0.4, 1, corners)
+            points = np.stack([x + width * radii * np.cos(angles), y + height * radii * np.sin(angles)], axis=1)
+            draw.polygon(points.ravel().tolist(), fill=grey)
+        elif kind < 0.8:
+            draw.ellipse((x - width, y - height, x + width, y + height), fill=grey)
+        else:
+            draw.rectangle((x - width, y - height, x + width, y + height), fill=grey)
+
+
+def scribbles(n: int, random: np.random.Generator) -> Images:
+    """Up to three strokes through random points, half of them smooth."""
+    return _drawn(n, random, _scribble)
+
+
+def _scribble(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+    thickness = int(random.integers(4, 13))
+    for _ in range(random.choice([1, 1, 1, 2, 3])):
+        count = int(random.integers(5, 13))
+        points = random.uniform(0.12 * CANVAS, 0.88 * CANVAS, (count, 2))
+        if random.random() < 0.7:
+            points = make_interp_spline(np.arange(count), points, k=3)(np.linspace(0, count - 1, 8 * count))
+        draw.line(points.ravel().tolist(), fill=255, width=thickness, joint="curve")
+
+
+def _drawn(
+    n: int, random: np.random.Generator, draw: Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
+) -> Images:
+    images = np.empty((n, SIZE, SIZE), np.uint8)
+    for number in range(n):
+        image = Image.new("L", (CANVAS, CANVAS))
+        draw(ImageDraw.Draw(image), random)
+        images[number] = in_mnists_form(image)
+    return images
+
+
+def in_mnists_form(image: Image.Image) -> NDArray[np.uint8]:
+    """Scales light ink on black to fit 20×20 and puts its centre of mass at the middle of (28, 28) uint8."""
+    field = np.zeros((SIZE, SIZE), np.uint8)
+    box = image.getbbox()
+    if box is None:
+        return field
+    ink = image.crop(box)
+    scale = BOX / max(ink.size)
+    size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
+    digit = np.asarray(ink.resize(size, Image.Resampling.BOX), np.float32)
+    digit = digit * (255 / max(float(digit.max()), 1.0))
+    top, left = _offset(digit.sum(axis=1)), _offset(digit.sum(axis=0))
+    field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit.round().astype(np.uint8)
+    return field
+
+
+def _offset(profile: NDArray[np.float32]) -> int:
+    """Where a projection of the ink starts so that its centre of mass comes to `CENTRE`."""
+    mass = float((profile * np.arange(len(profile))).sum() / profile.sum())
+    return int(np.clip(round(CENTRE - mass), 0, SIZE - len(profile)))
