@@ -57,8 +57,15 @@ class Kind(NamedTuple):
 
 
 def _predicted(prediction: Prediction, model: str) -> bytes:
-    digit, probabilities, _ = prediction
-    content = {"digit": digit, "confidence": probabilities[digit], "probabilities": probabilities, "model": model}
+    digit, probabilities, _, known, novelty = prediction
+    content = {
+        "digit": digit,
+        "confidence": probabilities[digit],
+        "known": known,
+        "novelty": novelty,
+        "probabilities": probabilities,
+        "model": model,
+    }
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -147,8 +154,14 @@ async def _ask_model_many(body: bytes, deps: Services) -> tuple[list[Prediction 
 
 
 def _as_predicted(prediction: Prediction) -> dict[str, Any]:
-    digit, probabilities, _ = prediction
-    return {"digit": digit, "confidence": probabilities[digit], "probabilities": probabilities}
+    digit, probabilities, _, known, novelty = prediction
+    return {
+        "digit": digit,
+        "confidence": probabilities[digit],
+        "known": known,
+        "novelty": novelty,
+        "probabilities": probabilities,
+    }
 
 
 def timing(*answers: Answer[Prediction]) -> str:

@@ -11,7 +11,11 @@ class Predicted(BaseModel):
     digit: int = Field(examples=[7])
     """The most probable digit."""
     confidence: float = Field(examples=[0.998])
-    """Its probability."""
+    """Its probability, as if the image were surely a digit."""
+    known: bool = Field(examples=[True])
+    """Whether the image looks like a digit at all: `novelty` is at most the model's threshold."""
+    novelty: float = Field(examples=[0.0001])
+    """How surely it is no digit, from 0 to 1."""
     probabilities: list[float]
     """Probability of each digit, 0 to 9; they sum to 1."""
     model: str = Field(examples=["digits@3f9c1a2b4d5e"])
@@ -49,6 +53,8 @@ class PredictedOne(BaseModel):
 
     digit: int = Field(examples=[7])
     confidence: float = Field(examples=[0.998])
+    known: bool = Field(examples=[True])
+    novelty: float = Field(examples=[0.0001])
     probabilities: list[float]
 
 

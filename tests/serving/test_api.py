@@ -19,6 +19,7 @@ def test_predict_raw_and_multipart_agree(client: TestClient, digits: Digits) -> 
         assert raw == client.post("/predict", files={"file": ("digit.png", body)}).json()
         assert raw["digit"] == expected_digit(image)
         assert raw["confidence"] == raw["probabilities"][raw["digit"]] == pytest.approx(0.91)
+        assert (raw["known"], raw["novelty"]) == (raw["digit"] < 5, pytest.approx(0.1 * raw["digit"]))
         assert raw["model"] == FakeModel.name
         assert "embedding" not in raw
 
@@ -38,6 +39,7 @@ def test_multipart_is_understood_without_its_header(client: TestClient, digits: 
 def test_predict_adds_the_embedding_when_asked(client: TestClient, digits: Digits) -> None:
     answer = client.post("/predict?embedding=true", content=encoded(digits[0][0])).json()
     assert answer["embedding"] == pytest.approx([0.6, 0.8, 0, 0])
+    assert answer["known"] == (answer["digit"] < 5)
 
 
 def test_embed_as_json_and_as_bytes(client: TestClient, digits: Digits) -> None:
@@ -80,6 +82,8 @@ def test_many_images_are_answered_in_order_and_bad_ones_in_their_place(
     ]
     assert [one["digit"] for one in predicted["results"]] == [expected_digit(image) for image in images]
     assert all(one["confidence"] == one["probabilities"][one["digit"]] for one in predicted["results"])
+    assert [one["known"] for one in predicted["results"]] == [one["digit"] < 5 for one in predicted["results"]]
+    assert all(one["novelty"] == pytest.approx(0.1 * one["digit"]) for one in predicted["results"])
     assert embedded["results"] == count * [{"embedding": pytest.approx([0.6, 0.8, 0, 0])}]
     assert embedded["dim"] == 4
     assert max(model.batches) <= 4

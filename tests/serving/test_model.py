@@ -28,6 +28,7 @@ def test_the_committed_bundle_recognises_real_digits(digits: Digits) -> None:
     predictions = model.run_batch(digits[0][:, None])
     right = [prediction.digit == label for prediction, label in zip(predictions, digits[1], strict=True)]
     assert np.mean(right) >= 0.97
+    assert np.mean([prediction.known for prediction in predictions]) >= 0.98
     norms = [np.linalg.norm(prediction.embedding) for prediction in predictions]
     np.testing.assert_allclose(norms, 1, atol=1e-5)
     assert predictions[0].embedding.shape == (model.dim,)
@@ -70,6 +71,30 @@ def test_a_manifest_that_lists_no_model_is_refused(bundle: Path) -> None:
     rewrite(bundle, files={})
     with pytest.raises(BundleError, match=r"lists no model.onnx"):
         load_model(bundle, "cpu", 1)
+
+
+def test_a_manifest_without_a_threshold_is_refused(bundle: Path) -> None:
+    fields = json.loads((bundle / "manifest.json").read_text())
+    fields.pop("novelty_threshold", None)
+    (bundle / "manifest.json").write_text(json.dumps(fields))
+    with pytest.raises(BundleError, match=r"not a manifest .*novelty_threshold"):
+        load_model(bundle, "cpu", 1)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), "much"])
+def test_a_threshold_must_be_a_novelty(bundle: Path, threshold: Any) -> None:
+    rewrite(bundle, novelty_threshold=threshold)
+    with pytest.raises(BundleError, match="not a manifest"):
+        load_model(bundle, "cpu", 1)
+
+
+def test_the_threshold_divides_the_known_from_the_rest(bundle: Path, digits: Digits) -> None:
+    images = digits[0][:100, None]
+    novelty = sorted(one.novelty for one in load_model(bundle, "cpu", 1).run_batch(images))
+    rewrite(bundle, novelty_threshold=float(novelty[49]))
+    predictions = load_model(bundle, "cpu", 1).run_batch(images)
+    assert sum(one.known for one in predictions) == 50
+    assert all(one.known == (one.novelty <= novelty[49]) for one in predictions)
 
 
 @pytest.mark.parametrize(
