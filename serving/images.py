@@ -1,7 +1,6 @@
 """Bytes that a person sent → the 28×28 image that the model knows. Knows nothing about HTTP or the model.
 
-MNIST's own form (LeCun et al. 1998, section III.A): ink 255 on background 0, the digit scaled to a 20×20 box and
-put with its centre of mass at the centre of a 28×28 field.
+Decoding, limits, orientation, colour modes and transparency are here; finding the digit is in `ink`.
 """
 
 import io
@@ -14,22 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from serving.errors import NotAnImage, TooLarge, UndecodableImage
+from serving.ink import digit_of
+from serving.strokes import SIZE
 
 T = TypeVar("T", bound=np.generic)
 
-SIZE = 28
-BOX = 20
-CENTRE = 14.0
-"""Where the centre of mass of MNIST's digits lies, in pixel indices (mean of the training images: 14.0, 14.0)."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 LOSSLESS = ("PNG", "BMP", "TIFF")
 DARK_BORDER = 32
 """Mean of the outermost pixels up to which a border is dark; the largest among MNIST's training images is 8.6."""
-INK = 0.2
-"""Share of the contrast from which a pixel counts as ink when the digit is cut out."""
-FLAT = 16
-"""Contrast, of 255, below which an image is blank."""
-REDUCED = 512
+REDUCED = 384
 """Larger images are reduced by the largest whole factor that leaves this many pixels along their longer side."""
 CLEAN_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
 """Signature and IHDR of a PNG of 28×28 pixels, 8-bit gray, not interlaced (PNG, sections 5.2 and 11.2.1)."""
@@ -101,29 +94,29 @@ def to_digit(image: Image.Image) -> NDArray[np.uint8]:
     """
     try:
         lossless = image.format in LOSSLESS
-        image.draft("L", (REDUCED, REDUCED))
+        image.draft(None, (REDUCED, REDUCED))
         image.load()
         _turn_upright(image)
         if lossless and image.mode == "L" and image.size == (SIZE, SIZE) and not image.has_transparency_data:
             pixels = np.asarray(image)
             if _border(pixels).mean() <= DARK_BORDER:
                 return pixels
-        gray = to_gray(image)
+        picture = to_picture(image)
     except Exception as error:  # as above
         raise UndecodableImage(f"the {image.format} image cannot be decoded: {error}") from error
-    return centre(cut_out(gray))
+    return digit_of(picture)
 
 
-def to_gray(image: Image.Image) -> NDArray[np.float32]:
-    """Any mode → (height, width) float32 in [0, 255]."""
+def to_picture(image: Image.Image) -> NDArray[np.uint8]:
+    """Any mode → (height, width) or (height, width, 3) uint8, its longer side below twice `REDUCED`."""
     if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits a pixel
         return _deep_to_gray(image)
     if image.has_transparency_data:
         return _flatten(np.asarray(_shrink(image.convert("RGBA")), np.float32))
-    return np.asarray(_shrink(image.convert("L")), np.float32)
+    return np.asarray(_shrink(image if image.mode in ("L", "RGB") else image.convert("RGB")), np.uint8)
 
 
-def _deep_to_gray(image: Image.Image) -> NDArray[np.float32]:
+def _deep_to_gray(image: Image.Image) -> NDArray[np.uint8]:
     deep = np.asarray(_shrink(image.convert("F")), np.float64)
     deep = np.clip(np.nan_to_num(deep, nan=0, posinf=0, neginf=0), 0, None)
     brightest = float(deep.max())
@@ -131,7 +124,7 @@ def _deep_to_gray(image: Image.Image) -> NDArray[np.float32]:
         white = FULL_SCALES[-1]
     else:
         white = next((scale for scale in FULL_SCALES if brightest <= scale), brightest)
-    return (deep * (255 / white)).astype(np.float32)
+    return (deep * (255 / white)).round().astype(np.uint8)
 
 
 def _turn_upright(image: Image.Image) -> None:
@@ -146,50 +139,13 @@ def _shrink(image: Image.Image) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _flatten(rgba: NDArray[np.float32]) -> NDArray[np.float32]:
+def _flatten(rgba: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Puts (height, width, 4) on paper: white, or black under light ink, which white would hide."""
     luminance = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow's
-    alpha = rgba[..., 3] / 255
-    ink = float((luminance * alpha).sum() / max(float(alpha.sum()), 1e-6))
+    alpha = rgba[..., 3:] / 255
+    ink = float((luminance * alpha[..., 0]).sum() / max(float(alpha.sum()), 1e-6))
     paper = np.float32(255 if ink < 128 else 0)
-    return (luminance * alpha + paper * (1 - alpha)).astype(np.float32)
-
-
-def cut_out(gray: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The ink of a picture as light on dark with full contrast, cropped: (height, width) uint8, at least 1×1."""
-    border = float(np.median(_border(gray)))
-    if border > (float(gray.min()) + float(gray.max())) / 2:  # dark ink on light paper
-        gray, border = 255 - gray, 255 - border
-    ink = np.clip(gray - border, 0, None)
-    peak = float(ink.max())
-    if peak < FLAT:
-        return np.zeros((1, 1), np.uint8)
-    inked = ink >= INK * peak
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] * (255 / peak)
-    return np.asarray(cropped.round(), np.uint8)
-
-
-def centre(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scales (height, width) to fit 20×20 and puts its centre of mass at the middle of (28, 28)."""
-    field = np.zeros((SIZE, SIZE), np.uint8)
-    if not ink.any():
-        return field
-    height, width = ink.shape
-    scale = BOX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    digit = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC), np.float32)
-    digit = digit * (255 / max(float(digit.max()), 1.0))  # thin strokes fade when made smaller
-    top = _offset(digit.sum(axis=1))
-    left = _offset(digit.sum(axis=0))
-    field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit.round().astype(np.uint8)
-    return field
-
-
-def _offset(profile: NDArray[np.float32]) -> int:
-    """Where a projection of the digit starts so that its centre of mass comes to `CENTRE`."""
-    mass = float((profile * np.arange(len(profile))).sum() / profile.sum())
-    return int(np.clip(round(CENTRE - mass), 0, SIZE - len(profile)))
+    return (rgba[..., :3] * alpha + paper * (1 - alpha)).round().astype(np.uint8)
 
 
 def _border(pixels: NDArray[T]) -> NDArray[T]:
