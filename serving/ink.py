@@ -53,7 +53,8 @@ def telling_channel(picture: Gray) -> Gray:
     """Gray as the eye sees it, or that of red, green and blue in which the ink stands out much better."""
     if picture.ndim == 2:
         return picture
-    small = _thumbnail(picture)
+    step = max(1, max(picture.shape) // THUMBNAIL)
+    small = np.ascontiguousarray(picture[::step, ::step])
     contrasts = [_contrast(_bytes(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)))]
     contrasts += [_contrast(_bytes(cv2.extractChannel(small, channel))) for channel in range(3)]
     best = int(np.argmax(contrasts))
@@ -169,7 +170,7 @@ def ink_level(ink: Gray) -> int | None:
     if above.size == 0 or int(above.max()) < FLAT:
         return None
     level, _ = cv2.threshold(above.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return int(min(max(level, floor), int(above.max()) - 1))
+    return int(min(max(0.8 * level, floor), int(above.max()) - 1))
 
 
 def _bytes(values: Any) -> Gray:

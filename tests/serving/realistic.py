@@ -1,4 +1,4 @@
-"""Uploads as people make them of real digits: each kind is a function (28×28 uint8 digit, Generator) → encoded bytes."""
+"""Uploads as people make them of real digits: each kind is a function (28×28 uint8 digit, Generator) → bytes."""
 
 import io
 from collections.abc import Callable
@@ -74,7 +74,9 @@ def gradient(random: np.random.Generator, size: Point, darkest: float = 0.5) -> 
 def photographed(scene: Floats, random: np.random.Generator, noise: float = 6, **options: Any) -> bytes:
     """A phone's JPEG of the scene: blurred a little, noisy, compressed."""
     blurred = cv2.GaussianBlur(scene, (0, 0), float(random.uniform(0.6, 2)))
-    noisy = blurred + random.standard_normal(scene.shape, np.float32) * np.float32(random.uniform(noise / 3, noise))
+    noisy = blurred + random.standard_normal((*scene.shape[:2], 1), np.float32) * np.float32(
+        random.uniform(noise / 3, noise)
+    )
     return saved(noisy, "JPEG", quality=int(random.integers(45, 92)), **options)
 
 
@@ -85,20 +87,20 @@ def saved(picture: NDArray[Any], kind: str, **options: Any) -> bytes:
 
 
 def paper_photo(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (900, 700)
+    size = (720, 540)
     sheet = placed(strokes(digit, random), random, size)
     return photographed(painted(_white(random), _dark(random), sheet) * gradient(random, size), random)
 
 
 def pencil(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (640, 800)
+    size = (480, 640)
     grain = 1 - 0.35 * random.random(size, np.float32)
     sheet = placed(strokes(digit, random, -1.6), random, size) * grain
     return photographed(painted(_white(random), [110, 110, 115], sheet) * gradient(random, size, 0.7), random)
 
 
 def marker(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (800, 800)
+    size = (600, 600)
     sheet = placed(strokes(digit, random, random.uniform(0.8, 1.8)), random, size, (0.6, 0.95))
     return photographed(painted(_white(random), _dark(random), sheet) * gradient(random, size, 0.7), random)
 
@@ -119,15 +121,15 @@ def squared_paper(digit: NDArray[np.uint8], random: np.random.Generator) -> byte
 
 
 def _lined(digit: NDArray[np.uint8], random: np.random.Generator, columns: bool) -> bytes:
-    size = (800, 800)
-    lines = np.zeros((1200, 1200), np.float32)
-    step, width = int(random.integers(40, 110)), int(random.integers(2, 6))
-    for start in range(int(random.integers(step)), 1200, step):
+    size = (600, 600)
+    lines = np.zeros((800, 800), np.float32)
+    step, width = int(random.integers(30, 85)), int(random.integers(2, 5))
+    for start in range(int(random.integers(step)), 800, step):
         lines[start : start + width] = 1
         if columns:
             lines[:, start : start + width] = 1
-    turn = cv2.getRotationMatrix2D((600, 600), float(random.uniform(-6, 6)), 1)
-    lines = _floats(cv2.warpAffine(lines, turn, (1200, 1200)))[200:1000, 200:1000]
+    turn = cv2.getRotationMatrix2D((400, 400), float(random.uniform(-6, 6)), 1)
+    lines = _floats(cv2.warpAffine(lines, turn, (800, 800)))[100:700, 100:700]
     colour = [(150, 180, 220), (120, 120, 130), (220, 150, 150), (90, 120, 190)][random.integers(4)]
     page = painted(_white(random), colour, lines)
     ink = placed(strokes(digit, random, -0.5), random, size)
@@ -135,8 +137,8 @@ def _lined(digit: NDArray[np.uint8], random: np.random.Generator, columns: bool)
 
 
 def shadow_edge(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (750, 750)
-    rows, columns = np.mgrid[-1:1:750j, -1:1:750j]
+    size = (600, 600)
+    rows, columns = np.mgrid[-1:1:600j, -1:1:600j]
     angle, shift = random.uniform(0, 2 * np.pi), random.uniform(-0.4, 0.4)
     inside = (rows * np.sin(angle) + columns * np.cos(angle) > shift).astype(np.float32)
     soft = cv2.GaussianBlur(inside, (0, 0), float(random.uniform(2, 25)))
@@ -146,13 +148,13 @@ def shadow_edge(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
 
 
 def corner(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (1000, 1000)
+    size = (800, 800)
     sheet = placed(strokes(digit, random), random, size, (0.1, 0.22), corner=True)
     return photographed(painted(_white(random), _dark(random), sheet) * gradient(random, size, 0.7), random)
 
 
 def chalk(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (700, 900)
+    size = (540, 720)
     board = np.array([(40, 75, 60), (45, 45, 50), (30, 50, 45)][random.integers(3)], np.float32)
     smear = cv2.GaussianBlur(random.standard_normal(size, np.float32), (0, 0), 30)
     ground = board + _floats(smear)[..., None] * (8 / float(smear.std()))
@@ -194,7 +196,7 @@ def rotated(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
 
 
 def exif_turned(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (1600, 1200)
+    size = (1200, 900)
     scene = painted(_white(random), _dark(random), placed(strokes(digit, random), random, size))
     exif, quarters = Image.Exif(), int(random.integers(4))
     exif[0x0112] = (1, 6, 3, 8)[quarters]  # how many quarter turns clockwise set it upright: none, 1, 2, 3
@@ -202,7 +204,7 @@ def exif_turned(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
 
 
 def scan(digit: NDArray[np.uint8], random: np.random.Generator) -> bytes:
-    size = (1100, 850)
+    size = (900, 700)
     picture = painted([245] * 3, [40] * 3, placed(strokes(digit, random, -0.4), random, size, (0.25, 0.8)))[
         ..., 0
     ].copy()

@@ -1,0 +1,76 @@
+"""Uploads as people make them: how many digits the committed model names right, and how long finding them takes.
+
+The issue's limits are 97 % overall and 95 % for each kind, measured with many digits (see the commit). Twenty-five
+of a kind leave room for chance: where 97 % are right, fewer than 22 are seen once in 150 times; the digits and
+the random numbers are fixed, so a pass stays a pass.
+"""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from serving.images import open_image, to_digit, to_picture
+from serving.ink import digit_of
+from serving.model import OnnxModel, load_model
+from tests.conftest import BUNDLE, Digits
+from tests.serving.realistic import KINDS, Kind, painted, placed, strokes
+from tests.serving.unseen import UNSEEN
+
+EACH = 25
+PIXELS = 25_000_000
+
+
+@pytest.fixture(scope="module")
+def committed() -> OnnxModel:
+    return load_model(BUNDLE, "cpu", 1)
+
+
+def right(model: OnnxModel, uploads: list[bytes], labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which uploads are named right, (n,) bool."""
+    seen = np.stack([to_digit(open_image(upload, PIXELS)) for upload in uploads])
+    named = np.array([one.digit for one in model.run_batch(seen[:, None])])
+    return np.asarray(named == labels, np.bool_)
+
+
+def by_kind(model: OnnxModel, digits: Digits, kinds: dict[str, Kind]) -> dict[str, float]:
+    shares = {}
+    for number, (name, kind) in enumerate(kinds.items()):
+        random = np.random.default_rng(number)
+        chosen = random.choice(len(digits[0]), EACH, replace=False)
+        uploads = [kind(digits[0][one], random) for one in chosen]
+        shares[name] = float(right(model, uploads, digits[1][chosen]).mean())
+    return shares
+
+
+def test_digits_are_known_on_every_kind_of_upload(digits: Digits, committed: OnnxModel) -> None:
+    shares = by_kind(committed, digits, KINDS)
+    assert min(shares.values()) >= 0.88, shares
+    assert np.mean(list(shares.values())) >= 0.97, shares
+
+
+def test_digits_are_known_on_kinds_not_developed_with(digits: Digits, committed: OnnxModel) -> None:
+    shares = by_kind(committed, digits, UNSEEN)
+    assert min(shares.values()) >= 0.88, shares
+
+
+def test_of_two_digits_the_one_with_more_ink_is_taken(digits: Digits) -> None:
+    one, other = digits[0][:2]
+    alone, both = np.zeros((2, 280, 560), np.uint8)
+    alone[:, :280] = both[:, :280] = np.kron(one, np.ones((10, 10), np.uint8))
+    both[100:212, 380:492] = np.kron(other, np.ones((4, 4), np.uint8))
+    np.testing.assert_array_equal(digit_of(both), digit_of(alone))
+
+
+def test_a_digit_is_found_in_a_few_milliseconds(digits: Digits) -> None:
+    """A megapixel, decoded: 3 ms is the aim on an idle core; three times that, fastest of 10, for a busy one."""
+    ink = placed(strokes(digits[0][0], np.random.default_rng(0)), np.random.default_rng(0), (1000, 1000))
+    image = Image.fromarray(painted((240, 235, 220), (30, 30, 90), ink).astype(np.uint8))
+    times = []
+    for _ in range(10):
+        start = time.thread_time()
+        digit_of(to_picture(image))
+        times.append(time.thread_time() - start)
+    assert min(times) < 0.009
