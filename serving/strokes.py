@@ -36,10 +36,13 @@ def as_mnist(ink: NDArray[np.uint8], chosen: Mask, level: int) -> NDArray[np.uin
     rows, columns = slice(max(0, top - 1), top + height + 1), slice(max(0, left - 1), left + width + 1)
     near = cv2.dilate(chosen[rows, columns], np.ones((3, 3), np.uint8))  # the soft edge, but no neighbours
     shades = np.pad(_fitted(ink[rows, columns] * near, BOX * FINE, cv2.INTER_CUBIC), 2 * FINE)
-    fine = weighted((shades > level).astype(np.uint8))
+    fine = (shades > level).astype(np.uint8)
+    if not fine.any():  # noise whose single bright pixels are gone when reduced
+        return blank()
+    fine = weighted(fine)
     left, top, width, height = cv2.boundingRect(fine)
     box = np.s_[top : top + height, left : left + width]
-    return centred(fine[box] * np.uint8(255), shades[box]) if fine.any() else blank()
+    return centred(fine[box] * np.uint8(255), shades[box])
 
 
 def as_shaded(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

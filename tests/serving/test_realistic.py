@@ -64,6 +64,21 @@ def test_of_two_digits_the_one_with_more_ink_is_taken(digits: Digits) -> None:
     np.testing.assert_array_equal(digit_of(both), digit_of(alone))
 
 
+def test_pictures_of_anything_never_raise() -> None:
+    """Noise, lines and blocks of 300 sizes from a pixel to 500×500."""
+    random = np.random.default_rng(0)
+    for number in range(300):
+        size = (*(2 ** random.uniform(0, 9, 2)).astype(int), *((3,) if number % 2 else ()))
+        noise, striped = random.integers(0, 256, size, np.uint8), np.full(size, 255, np.uint8)
+        striped[:: int(random.integers(1, 30))] = 0
+        block = striped // 2
+        block[size[0] // 3 : size[0] // 2 + 1, size[1] // 4 : size[1] // 2 + 1] = random.integers(256)
+        for picture in (noise, striped, block, (noise > 250) * np.uint8(255)):
+            digit = digit_of(picture)
+            assert digit.shape == (28, 28)
+            assert digit.dtype == np.uint8
+
+
 def test_a_digit_is_found_in_a_few_milliseconds(digits: Digits) -> None:
     """A megapixel, decoded: 3 ms is the aim on an idle core; three times that, fastest of 10, for a busy one."""
     ink = placed(strokes(digits[0][0], np.random.default_rng(0)), np.random.default_rng(0), (1000, 1000))

@@ -14,7 +14,7 @@ def note_on_table(digit: NDArray[np.uint8], random: np.random.Generator) -> byte
     table = np.array([(70, 45, 30), (60, 60, 65), (30, 40, 45)][random.integers(3)], np.float32)
     scene = np.broadcast_to(table, (600, 700, 3)) + random.standard_normal((600, 1, 1), np.float32) * 4
     turn = cv2.getRotationMatrix2D((160, 160), float(random.uniform(-10, 10)), 1)
-    turn[:, 2] += random.uniform(60, 220, 2)
+    turn = np.asarray(turn, np.float64) + [[0, 0, shift] for shift in random.uniform(60, 220, 2)]
     placed_page = cv2.warpAffine(page, turn, (700, 600))
     inside = np.asarray(cv2.warpAffine(np.ones((320, 320), np.float32), turn, (700, 600)), np.float32)[..., None]
     scene = np.asarray(scene * (1 - inside) + placed_page, np.float32)
