@@ -22,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 LOSSLESS = ("PNG", "BMP", "TIFF")
 DARK_BORDER = 32
 """Mean of the outermost pixels up to which a border is dark; the largest among MNIST's training images is 8.6."""
-REDUCED = 384
+REDUCED = 320
 """Larger images are reduced by the largest whole factor that leaves this many pixels along their longer side."""
 CLEAN_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
 """Signature and IHDR of a PNG of 28×28 pixels, 8-bit gray, not interlaced (PNG, sections 5.2 and 11.2.1)."""

@@ -15,7 +15,7 @@ from serving.strokes import as_mnist, as_shaded, blank
 
 Gray = NDArray[np.uint8]
 
-WORK = 384
+WORK = 320
 """Larger pictures are reduced to this many pixels along their longer side."""
 THUMBNAIL = 96
 """What varies slowly (light, ground) is seen on a picture of this many pixels along its longer side."""
@@ -164,7 +164,8 @@ def _enlarged(small: Any, like: Gray) -> Gray:
 def ink_level(ink: Gray) -> int | None:
     """From where on a pixel is ink: Otsu's threshold (1979) of the pixels above the noise; None for a blank picture."""
     steps = cv2.absdiff(ink[:, 1:], ink[:, :-1])[::2, ::2] if ink.shape[1] > 1 else ink
-    noise = float(np.mean(np.minimum(steps, 8))) * 0.89  # of a normal distribution's differences: mean √(4/π) σ
+    usual = 3 * float(np.median(steps[::2, ::2])) + 3  # steps beyond are strokes
+    noise = float(np.mean(np.minimum(steps, usual))) * 0.89  # a normal distribution's differences: mean √(4/π) σ
     floor = max(FLAT / 2, NOISE * noise)
     above = ink[ink > floor]
     if above.size == 0 or int(above.max()) < FLAT:

@@ -13,6 +13,8 @@ REACH = 8
 """Half of the widest ruled line, in pixels."""
 CROSSING = 0.7
 """Share of the picture that a ruled line runs across."""
+GAP = 0.2
+"""Share of the digit's longer side up to which a piece of ink beside it belongs to it."""
 MOST_LINES = 100
 """Candidates of ruled lines looked at in each direction."""
 
@@ -87,10 +89,12 @@ def main_piece(mask: Mask) -> Mask | None:
         if not within.any():
             break
         main = int((area * within).argmax())
-    margin = 0.1 * max(boxes[main, 2], boxes[main, 3])
+    margin = GAP * max(boxes[main, 2], boxes[main, 3])
     belongs = (left < right[main] + margin) & (right > left[main] - margin)
     belongs &= (top < bottom[main] + margin) & (bottom > top[main] - margin)
-    belongs &= (area > 0.03 * area[main]) & (boxes[:, 3] <= 1.2 * boxes[main, 3])
+    belongs &= (area > 0.03 * area[main]) & (boxes[:, 3] <= 2.5 * boxes[main, 3])
+    frames = (left <= left[main]) & (right >= right[main]) & (top <= top[main]) & (bottom >= bottom[main])
+    belongs &= ~frames
     belongs[main] = True
     cut = np.s_[top[belongs].min() : bottom[belongs].max(), left[belongs].min() : right[belongs].max()]
     chosen = np.zeros_like(mask)
