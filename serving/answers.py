@@ -1,5 +1,6 @@
 """The bytes of an upload → the bytes of the answer, for every route that takes images. Knows nothing about HTTP."""
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from serving.batcher import Answer, DynamicBatcher
 from serving.decoder import Decoder
 from serving.errors import ServiceError, problem_of
+from serving.images import as_png
 from serving.index import Neighbor, Query
 from serving.metrics import Metrics
 from serving.model import Model, Prediction
@@ -106,8 +108,11 @@ def found(neighbors: list[Neighbor], model: str) -> bytes:
     return to_json({"neighbors": neighbors, "model": model})
 
 
-async def answer_one(body: bytes, deps: Services, kind: Kind) -> Reply:
-    """What is asked of the one image in an upload; a bad image is refused before it is queued."""
+async def answer_one(body: bytes, deps: Services, kind: Kind, debug: bool = False) -> Reply:
+    """What is asked of the one image in an upload; a bad image is refused before it is queued.
+
+    With `debug`, also the 28×28 pixels that the model saw, as a data URI (RFC 2397) that browsers show.
+    """
     check_size(len(body), deps.settings.max_upload_bytes)
     digit = await deps.decoder.decode(one_image(body), deps.settings.request_timeout_s)
     answer = await deps.batcher.submit([digit])
@@ -116,6 +121,9 @@ async def answer_one(body: bytes, deps: Services, kind: Kind) -> Reply:
         content = found(similar.values[0], deps.model.name)
     else:
         content = kind.render(answer.values[0], deps.model.name)
+    if debug:
+        seen = "data:image/png;base64," + base64.b64encode(as_png(digit)).decode()
+        content = orjson.dumps({**orjson.loads(content), "seen": seen})
     return Reply(content, timing(answer), kind.media_type)
 
 

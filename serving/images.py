@@ -58,6 +58,11 @@ def clean_digit(content: bytes) -> NDArray[np.uint8] | None:
     return cast("NDArray[np.uint8]", pixels)
 
 
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG file of (height, width) uint8 gray pixels."""
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
 def open_image(content: bytes, max_pixels: int) -> Image.Image:
     """The image with its header read and nothing decoded yet.
 

@@ -62,10 +62,11 @@ async def predict(
     request: Request,
     deps: Deps,
     embedding: Annotated[bool, Query(description="Also answer the embedding")] = False,
+    debug: Annotated[bool, Query(description="Also answer the 28×28 pixels that the model saw")] = False,
 ) -> Response:
     """Which digit is on the image."""
     kind = PREDICT_AND_EMBED if embedding else PREDICT
-    return as_response(await answers.answer_one(await body_of(request, deps), deps, kind))
+    return as_response(await answers.answer_one(await body_of(request, deps), deps, kind, debug))
 
 
 @router.post(

@@ -22,6 +22,8 @@ class Predicted(BaseModel):
     """`name@version` of the model that answered."""
     embedding: list[float] | None = None
     """Only with `?embedding=true`."""
+    seen: str | None = None
+    """Only with `?debug=true`: what the model saw, a PNG file as a data URI."""
 
 
 class Embedded(BaseModel):

@@ -1,11 +1,15 @@
 """The API on a fake model: every route."""
 
+import base64
+import io
 import json
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from tests.conftest import Digits
 from tests.serving.fakes import FakeModel, expected_digit
@@ -40,6 +44,17 @@ def test_predict_adds_the_embedding_when_asked(client: TestClient, digits: Digit
     answer = client.post("/predict?embedding=true", content=encoded(digits[0][0])).json()
     assert answer["embedding"] == pytest.approx([0.6, 0.8, 0, 0])
     assert answer["known"] == (answer["digit"] < 5)
+
+
+def test_predict_shows_what_the_model_saw_when_asked(client: TestClient, digits: Digits) -> None:
+    image = digits[0][0]
+    for url in ("/predict?debug=true", "/predict?debug=true&embedding=true"):
+        answer = client.post(url, content=encoded(image)).json()
+        kind, _, data = answer["seen"].partition(",")
+        assert kind == "data:image/png;base64"
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), image)
+        assert answer["digit"] == expected_digit(image)
+    assert "seen" not in client.post("/predict", content=encoded(image)).json()
 
 
 def test_embed_as_json_and_as_bytes(client: TestClient, digits: Digits) -> None:
