@@ -1,7 +1,7 @@
 """Pictures that are no digit, of kinds that training/outliers.py does not make, as the service would show them.
 
 Other fonts, other programs, other processing (`serving.images.to_digit`) than in the fitting of the novelty.
-`python -m tests.nondigits` prints a table for the committed bundle.
+`python -m tests.kinds` prints a table for the committed bundle.
 """
 
 from collections.abc import Callable

@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 MARKERS = "<!-- compare -->", "<!-- /compare -->"
+OWN = "fewlabel"
 Figures = dict[str, Any]
 
 
@@ -31,20 +33,37 @@ def table(results: dict[str, Any]) -> str:
     return "\n\n".join([*blocks, conditions(results)])
 
 
+def beside(results: dict[str, Any], one: str, other: str, concurrency: int) -> list[float]:
+    """Requests a second of `one` as multiples of `other`'s, in each round in which both were measured without error.
+
+    They stand a minute apart, not side by side, but need no third server to be compared by.
+    """
+    rates = {
+        (sample["target"], sample["round"]): sample["sample"]["rate"]
+        for sample in results["samples"]
+        if sample["concurrency"] == concurrency and not sample["sample"]["fault"]
+    }
+    rounds = sorted(number for target, number in rates if target == one and (other, number) in rates)
+    return [rates[one, number] / rates[other, number] for number in rounds]
+
+
 def comparison(results: dict[str, Any]) -> str:
     """One line a server."""
     high, low = most(results), min(one["concurrency"] for one in results["figures"])
     alone = figures_at(results, low)
     lines = [
-        f"| server | × yardstick, {high} connections (lowest to highest) | requests/s | p99 | p50, {low} connection |",
-        "|---|---|---|---|---|",
+        f"| server | × yardstick, {high} connections (lowest to highest) | fewlabel × this, round by round "
+        f"| requests/s | p99 | p50, {low} connection |",
+        "|---|---|---|---|---|---|",
     ]
     for one in ranking(results):
         title = results["titles"][one["target"]]
-        name = f"**{title}**" if one["target"] == "fewlabel" else title
+        name = f"**{title}**" if one["target"] == OWN else title
         spread = f"{one['ratio']:.2f} ({one['ratio_min']:.2f} to {one['ratio_max']:.2f})"
+        ratios = beside(results, OWN, one["target"], high) if one["target"] != OWN else []
+        own = f" {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
         p50 = f"{alone[one['target']]['p50_ms']:.2f} ms" if one["target"] in alone else ""
-        lines.append(f"| {name} | {spread} | {one['rate']:,.0f} | {one['p99_ms']:.1f} ms | {p50} |")
+        lines.append(f"| {name} | {spread} |{own} | {one['rate']:,.0f} | {one['p99_ms']:.1f} ms | {p50} |")
     return "\n".join(lines)
 
 

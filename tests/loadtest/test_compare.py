@@ -18,12 +18,10 @@ from loadtest.compare.config import CompareSettings
 from loadtest.compare.environments import ensure_environment
 from loadtest.compare.errors import CompareError
 from loadtest.compare.peers import PEERS, Peer, load_peer, load_peers, own_service
-from loadtest.compare.plot import draw
 from loadtest.compare.rounds import Pair, measure_all
-from loadtest.compare.rows import Row, ratio_row
+from loadtest.compare.rows import ratio_row
 from loadtest.compare.servers import Stage, running
 from loadtest.compare.summary import reference_figures, summarise
-from loadtest.compare.table import replace_between, table
 from loadtest.compare.uploads import ENCODERS, form, http_request, raw, write_requests
 
 SAMPLE = wrk.Sample(requests=1000, seconds=2.0, p50_ms=1.0, p99_ms=2.0, max_ms=3.0, bad_status=0, socket_errors=0)
@@ -104,38 +102,6 @@ def test_every_measurement_stands_beside_one_of_the_reference() -> None:
     assert order[:8] == ["r1", "a1", "r64", "a64", "r1", "b1", "r64", "b64"]
     assert order[8:] == ["a1", "r1", "a64", "r64", "b1", "r1", "b64", "r64"]
     assert [(one.target, one.concurrency, one.round) for one in pairs[-2:]] == [("b", 1, 1), ("b", 64, 1)]
-
-
-def results() -> dict[str, Any]:
-    pairs = [pair(150, 100, number=number, concurrency=concurrency) for number in range(3) for concurrency in (1, 64)]
-    slow = [replace(one, target="slow", sample=SAMPLE, reference=replace(SAMPLE, requests=9999)) for one in pairs]
-    everything = [*summarise(pairs + slow), *reference_figures("yardstick", pairs)]
-    told = {"model": "digits@0", "cpu": "some CPU", "images": 1000, "python": "3.11", "date": "2026-01-01"}
-    return {
-        "conditions": {**told, "settings": {"rounds": 3, "seconds": 2, "warmup": 1}},
-        "titles": {"fewlabel": "fewlabel", "slow": "a slow one", "yardstick": "yardstick"},
-        "figures": [vars(one) for one in everything],
-        "extra": [Row("start", "s", 2, (0.5, 0.7, 0.6)).as_dict(), Row("batch", "×", 2, (), "3 bad answers").as_dict()],
-    }
-
-
-def test_table_and_plot_show_the_fastest_first(tmp_path: Path) -> None:
-    draw(results(), tmp_path / "compare.png")
-    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
-    lines = table(results()).splitlines()
-    assert lines[2] == "| **fewlabel** | 1.50 (1.50 to 1.50) | 150 | 1.0 ms | 1.00 ms |"
-    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| **fewlabel**", "| yardstick", "| a slow one"]
-    assert {"| start | 0.60 s | 0.50 to 0.70 | 3 |", "| batch | not measured: 3 bad answers | | 0 |"} <= set(lines)
-    assert "n = 3 measurements of 2 s after 1 s of warm-up" in lines[-1]
-    lost = [{**results()["figures"][0], "faults": 2}]
-    assert "thrown away for errors: 2 of fewlabel." in table({**results(), "figures": lost})
-
-
-def test_the_table_replaces_what_stood_between_the_markers(tmp_path: Path) -> None:
-    document = tmp_path / "README.md"
-    document.write_text("a\n<!-- compare -->\nold\n<!-- /compare -->\nb\n")
-    replace_between(document, r"new \1")
-    assert document.read_text() == "a\n<!-- compare -->\n\nnew \\1\n\n<!-- /compare -->\nb\n"
 
 
 @pytest.mark.parametrize(
