@@ -57,7 +57,7 @@ def test_planted_outliers_are_found(classifier: Classifier, fitted: tuple[Novelt
     assert np.mean(digits <= threshold) >= 0.9
     for kind in ("clothes", "noise, salt", "textures", "scribbles, zigzag"):
         others = novelty_of(head, classifier, torch.from_numpy(pictures(kind, 100)))
-        assert separation(digits, others) >= 0.95, kind
+        assert separation(digits, others) >= 0.9, kind
 
 
 def test_the_threshold_refuses_the_share_that_was_asked_for(classifier: Classifier, sample: Dataset) -> None:
