@@ -20,7 +20,6 @@ from serving.settings import Settings
 from serving.uploads import check_size, many_images, one_image
 
 JSON, OCTETS = "application/json", "application/octet-stream"
-LINES = {media_type: f"content-type: {media_type}\r\nserver-timing: " for media_type in (JSON, OCTETS)}
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
 
 
@@ -54,21 +53,10 @@ class Kind(NamedTuple):
     media_type: str = JSON
     neighbors: int = 0
     """How many similar images are asked for instead."""
-    lines: str = LINES[JSON]
-    """The header lines of the answer, up to its Server-Timing."""
 
 
 def _predicted(prediction: Prediction, model: str) -> bytes:
-    digit, probabilities, _, known, novelty = prediction
-    content = {
-        "digit": digit,
-        "confidence": probabilities[digit],
-        "known": known,
-        "novelty": novelty,
-        "probabilities": probabilities,
-        "model": model,
-    }
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return to_json({**_as_predicted(prediction), "model": model})
 
 
 def _predicted_and_embedded(prediction: Prediction, model: str) -> bytes:
@@ -86,7 +74,7 @@ def _embedded_octets(prediction: Prediction, _model: str) -> bytes:
 PREDICT = Kind("/predict", _predicted)
 PREDICT_AND_EMBED = Kind("/predict", _predicted_and_embedded)
 EMBED = Kind("/embed", _embedded)
-EMBED_OCTETS = Kind("/embed", _embedded_octets, OCTETS, lines=LINES[OCTETS])
+EMBED_OCTETS = Kind("/embed", _embedded_octets, OCTETS)
 SEARCH = {k: Kind("/search", _predicted, neighbors=k) for k in range(1, MAX_NEIGHBORS + 1)}
 KINDS: Mapping[bytes, Kind] = {
     b"/predict": PREDICT,
@@ -175,7 +163,7 @@ def _as_predicted(prediction: Prediction) -> dict[str, Any]:
 def timing(*answers: Answer[Prediction]) -> str:
     """Server-Timing of these answers together."""
     queue_s, run_s = sum(answer.queue_s for answer in answers), sum(answer.run_s for answer in answers)
-    return f"queue;dur={queue_s * 1e3:.3f}, inference;dur={run_s * 1e3:.3f}"
+    return Answer[Prediction]((), queue_s, run_s).timing
 
 
 def to_json(content: dict[str, Any]) -> bytes:

@@ -181,9 +181,8 @@ class ShortCutProtocol(HttpToolsProtocol):
         )
 
     def _begin(self, head: Head, body: bytes) -> None:
-        self._head, self._since = head, time.perf_counter()
+        self._head, self._since, deps = head, time.perf_counter(), self._deps
         self.cycle = self._cycle = Cycle(head.keep_alive)  # type: ignore[assignment]
-        deps = self._deps
         try:
             check_size(len(body), deps.settings.max_upload_bytes)
             content, digit = body, clean_digit(body)
@@ -231,7 +230,8 @@ class ShortCutProtocol(HttpToolsProtocol):
         except Exception as error:
             self._fail(error)
         else:
-            self._send(200, f"{self._head.kind.lines}{answer.timing}\r\n", content)
+            media_type = self._head.kind.media_type
+            self._send(200, f"content-type: {media_type}\r\nserver-timing: {answer.timing}\r\n", content)
 
     def _fail(self, error: Exception) -> None:
         response = response_to(error) if isinstance(error, ServiceError) else unexpected(error)

@@ -1,6 +1,7 @@
 """compare.json → Markdown. Knows nothing about how the figures came about."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -86,8 +87,10 @@ def conditions(results: dict[str, Any]) -> str:
     said = results["conditions"]
     settings = said["settings"]
     warmup = f"after {settings['warmup']} s of warm-up" if settings["warmup"] else "without warm-up"
-    faulty = [one for one in results["figures"] if one["faults"] and one["target"] != "yardstick"]
-    lost = [f"{one['faults']} of {results['titles'][one['target']]}" for one in faulty]
+    faults = Counter[str]()
+    for one in results["figures"]:
+        faults[one["target"]] += one["faults"] if one["target"] != "yardstick" else 0
+    lost = [f"{count} of {results['titles'][target]}" for target, count in faults.items() if count]
     return (
         f"All with {said['model']}, one after another on one core of {said['cpu']}, loaded by wrk from another core "
         f"with {said['images']:,} distinct PNG files; medians of n = {settings['rounds']} measurements of "
