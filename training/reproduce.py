@@ -3,8 +3,9 @@
 Quirks kept: pixels from 0 to 255, a softmax before the cross-entropy (which applies another), batches of 64 that cover
 only the first 128 of the 200 labelled images, always in the same order, one random transform for a whole batch, and the
 ten probabilities as the projection. Left out, since they change no weights: the second forward pass of each step, and
-the loss change that each pretraining step makes on its own batch. The test set is scored after every 100th epoch, not
-after each, so the maximum here is over 201 scores instead of 20,000.
+the loss change that each pretraining step makes on its own batch. Computed otherwise, to the same result but for
+rounding: channels last in memory, and a batch in pieces that fit a core's cache. The test set is scored after every
+100th epoch, not after each, so the maximum here is over 201 scores instead of 20,000.
 """
 
 import json
@@ -40,6 +41,8 @@ REPORTED = {"supervised": 52.5, "same head": 59.7, "new head": 63.6}
 """Test accuracy in the article, %."""
 SCORE_EVERY = 100
 """Epochs of supervised training between two looks at the test set."""
+PIECE = 128
+"""Images computed at once: two thirds of the time that 512 take."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def supervised(model: nn.Module, few: Dataset, test: Dataset, settings: ArticleS
 @torch.no_grad()
 def score(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Share of (n, 1, 28, 28) uint8 images that get their label."""
-    right = [model(batch.float()).argmax(dim=1) for batch in torch.split(images, 1000)]
+    right = [model(piece.float()).argmax(dim=1) for piece in torch.split(images, PIECE)]
     return float((torch.cat(right) == labels).float().mean())
 
 
@@ -125,7 +128,7 @@ def pretrain(model: nn.Module, images: Tensor, settings: ArticleSettings) -> tup
         total = 0.0
         for start in range(0, len(images) - size + 1, size):
             batch = images[start : start + size].float()
-            loss = nt_xent_loss(model(augment(batch)), model(augment(batch)), 0.5)
+            loss = nt_xent_loss(_in_pieces(model, augment(batch)), _in_pieces(model, augment(batch)), 0.5)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -139,6 +142,10 @@ def pretrain(model: nn.Module, images: Tensor, settings: ArticleSettings) -> tup
     return losses, rates
 
 
+def _in_pieces(model: nn.Module, images: Tensor) -> Tensor:
+    return torch.cat([model(piece) for piece in torch.split(images, PIECE)])
+
+
 def run(settings: ArticleSettings) -> dict[str, Any]:
     """All three experiments: the supervised one, and two fine-tunings of one pretrained backbone."""
     device = select_device()
@@ -148,11 +155,12 @@ def run(settings: ArticleSettings) -> dict[str, Any]:
     unlabelled, test = everything.images[settings.labels :].to(device), test.to(device)
     classes = len(everything.class_names)
     started = time.perf_counter()
-    baseline = nn.Sequential(article_backbone(), article_head(classes)).to(device)
+    place: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
+    baseline = nn.Sequential(article_backbone(), article_head(classes)).to(**place)
     found = {"supervised": supervised(baseline, few, test, settings, "supervised")}
-    model = nn.Sequential(article_backbone(), article_head(classes)).to(device)
+    model = nn.Sequential(article_backbone(), article_head(classes)).to(**place)
     losses, rates = pretrain(model, unlabelled, settings)
-    fresh = nn.Sequential(deepcopy(model[0]), article_head(classes)).to(device)
+    fresh = nn.Sequential(deepcopy(model[0]), article_head(classes)).to(**place)
     found["same head"] = supervised(model, few, test, settings, "same head")
     found["new head"] = supervised(fresh, few, test, settings, "new head")
     return {
