@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
         "timeout_graceful_shutdown": math.ceil(LIMITS_PER_REQUEST * settings.request_timeout_s) + STOP_GRACE_S,
     }
     # Loaded before the first worker, so that a bad bundle or provider is one clear message.
-    model = load_model(settings.model_dir, settings.provider, settings.inference_threads)
+    model = load_model(settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size)
     index = NeighborIndex.load(settings.model_dir / INDEX, model.dim)
     if settings.workers == 1:
         uvicorn.run(create_app(settings, model, index), **options)  # type: ignore[arg-type]

@@ -76,7 +76,9 @@ def create_app_from_environment() -> FastAPI:
 
 def open_services(settings: Settings, metrics: Metrics, model: Model | None, index: NeighborIndex | None) -> Services:
     """Loads what is not given; raises BundleError or ProviderError."""
-    model = model or load_model(settings.model_dir, settings.provider, settings.inference_threads)
+    model = model or load_model(
+        settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size
+    )
     metrics.set_model(model.name, model.provider)
     index = NeighborIndex.load(settings.model_dir / INDEX, model.dim) if index is None else index
     threadpool_limits(settings.inference_threads, user_api="blas")  # numpy's own threads would fight for the cores

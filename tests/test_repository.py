@@ -24,8 +24,8 @@ ALLOWED = {
 }  # fmt: skip
 LAYERS = [
     {"__main__"}, {"app"}, {"protocol"}, {"heads", "routes", "middleware"}, {"answers"}, {"decoder"},
-    {"batcher", "model", "images", "index", "schemas", "structure", "uploads"}, {"metrics", "settings", "ink"},
-    {"errors", "pieces"}, {"strokes"},
+    {"batcher", "model", "images", "index", "schemas", "structure", "uploads"},
+    {"buckets", "metrics", "settings", "ink"}, {"errors", "pieces"}, {"strokes"},
 ]  # fmt: skip
 
 

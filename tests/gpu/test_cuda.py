@@ -1,19 +1,37 @@
-"""What only a GPU can show; counted as skipped elsewhere."""
+"""What only a GPU can show; counted as skipped elsewhere. `python -m tests.gpu.throughput` tells how fast it is."""
 
-import numpy as np
+import json
+from pathlib import Path
+
+import onnxruntime
 import pytest
-from numpy.typing import NDArray
 
-from serving.model import CUDA, cuda_devices, load_model
-from tests.conftest import BUNDLE
+from models.manifest import MODEL
+from serving.buckets import Bucket
+from serving.model import ANSWERED, CPU, CUDA, CUDA_OPTIONS, cuda_devices, load_model
+from tests.agreement import compare_every_batch_size
+from tests.conftest import BUNDLE, Digits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not cuda_devices(), reason="no CUDA device")]
 
 
-def test_the_session_runs_on_cuda_and_agrees_with_the_cpu(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
-    images = digits[0][:, None]
+def test_cuda_is_taken_and_agrees_with_the_cpu(digits: Digits) -> None:
     on_gpu, on_cpu = load_model(BUNDLE, "cuda", 1), load_model(BUNDLE, "cpu", 1)
     assert on_gpu.provider == load_model(BUNDLE, "auto", 1).provider == CUDA
-    for one, other in zip(on_gpu.run_batch(images), on_cpu.run_batch(images), strict=True):
-        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-3)
-        np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-3)
+    compare_every_batch_size(on_gpu, on_cpu, digits[0][:, None], 64, atol=1e-3)
+
+
+def test_the_arithmetic_runs_on_cuda(digits: Digits, tmp_path: Path) -> None:
+    """By onnxruntime's profile: a session on CUDA may leave any node to the CPU."""
+    onnxruntime.preload_dlls()
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(tmp_path / "profile")
+    options.add_free_dimension_override_by_name("batch", 4)
+    session = onnxruntime.InferenceSession(BUNDLE / MODEL, options, providers=[(CUDA, CUDA_OPTIONS), CPU])
+    Bucket(session, "cuda").run(ANSWERED, digits[0][:3, None])
+    events = json.loads(Path(session.end_profiling()).read_text())
+    nodes = [event["args"] for event in events if event["cat"] == "Node"]
+    heavy = [one for one in nodes if any(word in one["op_name"] for word in ("Conv", "Gemm", "MatMul"))]
+    assert heavy
+    assert {one["provider"] for one in heavy} == {CUDA}
