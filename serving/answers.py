@@ -48,26 +48,26 @@ class Kind(NamedTuple):
     """What is answered to one image."""
 
     route: str
-    render: Callable[[Prediction, str], bytes]
-    """What the model says, and the model's name → content."""
+    render: Callable[[Prediction, bool, str], bytes]
+    """What the model says, whether the picture showed several digits, and the model's name → content."""
     media_type: str = JSON
     neighbors: int = 0
     """How many similar images are asked for instead."""
 
 
-def _predicted(prediction: Prediction, model: str) -> bytes:
-    return to_json({**_as_predicted(prediction), "model": model})
+def _predicted(prediction: Prediction, several: bool, model: str) -> bytes:
+    return to_json({**_as_predicted(prediction, several), "model": model})
 
 
-def _predicted_and_embedded(prediction: Prediction, model: str) -> bytes:
-    return to_json({**_as_predicted(prediction), "model": model, "embedding": prediction.embedding})
+def _predicted_and_embedded(prediction: Prediction, several: bool, model: str) -> bytes:
+    return to_json({**_as_predicted(prediction, several), "model": model, "embedding": prediction.embedding})
 
 
-def _embedded(prediction: Prediction, model: str) -> bytes:
+def _embedded(prediction: Prediction, _several: bool, model: str) -> bytes:
     return to_json({"embedding": prediction.embedding, "dim": len(prediction.embedding), "model": model})
 
 
-def _embedded_octets(prediction: Prediction, _model: str) -> bytes:
+def _embedded_octets(prediction: Prediction, _several: bool, _model: str) -> bytes:
     return prediction.embedding.astype("<f4").tobytes()
 
 
@@ -102,60 +102,62 @@ async def answer_one(body: bytes, deps: Services, kind: Kind, debug: bool = Fals
     With `debug`, also the 28×28 pixels that the model saw, as a data URI (RFC 2397) that browsers show.
     """
     check_size(len(body), deps.settings.max_upload_bytes)
-    digit = await deps.decoder.decode(one_image(body), deps.settings.request_timeout_s)
-    answer = await deps.batcher.submit([digit])
+    seen = await deps.decoder.decode(one_image(body), deps.settings.request_timeout_s)
+    answer = await deps.batcher.submit([seen.digit])
     if kind.neighbors:
         similar = await deps.searcher.submit([Query(answer.values[0].embedding, kind.neighbors)])
         content = found(similar.values[0], deps.model.name)
     else:
-        content = kind.render(answer.values[0], deps.model.name)
+        content = kind.render(answer.values[0], seen.several, deps.model.name)
     if debug:
-        seen = "data:image/png;base64," + base64.b64encode(as_png(digit)).decode()
-        content = orjson.dumps({**orjson.loads(content), "seen": seen})
+        shown = "data:image/png;base64," + base64.b64encode(as_png(seen.digit)).decode()
+        content = orjson.dumps({**orjson.loads(content), "seen": shown})
     return Reply(content, timing(answer), kind.media_type)
 
 
 async def predicted_batch(body: bytes, deps: Services) -> Reply:
     """Which digit is on each image."""
-    results, spent = await _ask_model_many(body, deps)
-    content = [_as_predicted(one) if isinstance(one, Prediction) else one for one in results]
-    return Reply(to_json({"results": content, "model": deps.model.name}), spent)
+    results, spent = await _ask_model_many(body, deps, _as_predicted)
+    return Reply(to_json({"results": results, "model": deps.model.name}), spent)
 
 
 async def embedded_batch(body: bytes, deps: Services) -> Reply:
     """Each image as a unit vector."""
-    results, spent = await _ask_model_many(body, deps)
-    content = [{"embedding": one.embedding} if isinstance(one, Prediction) else one for one in results]
-    return Reply(to_json({"results": content, "dim": deps.model.dim, "model": deps.model.name}), spent)
+    results, spent = await _ask_model_many(body, deps, lambda one, _several: {"embedding": one.embedding})
+    return Reply(to_json({"results": results, "dim": deps.model.dim, "model": deps.model.name}), spent)
 
 
-async def _ask_model_many(body: bytes, deps: Services) -> tuple[list[Prediction | dict[str, Any]], str]:
+async def _ask_model_many(
+    body: bytes, deps: Services, render: Callable[[Prediction, bool], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], str]:
     """For each image in an upload what the model says of it, or what is wrong with it.
 
     One batch after the other, so that other requests get their turn in between.
     """
     contents, size = many_images(body), deps.batcher.max_batch_size
-    results: list[Prediction | dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     answers = []
     for first in range(0, len(contents), size):
         decoded = await deps.decoder.decode_many(contents[first : first + size], deps.settings.request_timeout_s)
-        digits = [one for one in decoded if not isinstance(one, ServiceError)]
+        digits = [one.digit for one in decoded if not isinstance(one, ServiceError)]
         if digits:
             answers.append(await deps.batcher.submit(digits))
         predictions = iter(answers[-1].values if digits else ())
         results += [
-            {"error": problem_of(one)} if isinstance(one, ServiceError) else next(predictions) for one in decoded
+            {"error": problem_of(one)} if isinstance(one, ServiceError) else render(next(predictions), one.several)
+            for one in decoded
         ]
     return results, timing(*answers)
 
 
-def _as_predicted(prediction: Prediction) -> dict[str, Any]:
+def _as_predicted(prediction: Prediction, several: bool) -> dict[str, Any]:
     digit, probabilities, _, known, novelty = prediction
     return {
         "digit": digit,
         "confidence": probabilities[digit],
         "known": known,
         "novelty": novelty,
+        "several": several,
         "probabilities": probabilities,
     }
 

@@ -7,11 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from serving.errors import AnswerTimeout, Overloaded, ServiceError
 from serving.images import clean_digit, decoded_pixels, open_image, to_digit
+from serving.ink import Seen
 from serving.structure import refuse_many_blocks
 
 T = TypeVar("T")
@@ -31,36 +29,36 @@ class Decoder:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decoder")
         self._unfinished: set[Future[Any]] = set()
 
-    async def decode(self, content: bytes, timeout_s: float) -> NDArray[np.uint8]:
-        """Upload → (28, 28) uint8.
+    async def decode(self, content: bytes, timeout_s: float) -> Seen:
+        """Upload → its digit.
 
         Raises NotAnImage, UndecodableImage or TooLarge; Overloaded when too many wait; AnswerTimeout.
         """
-        digit = self.decode_at_once(content)
-        return await self._on_a_thread(partial(self._decode, content), timeout_s) if digit is None else digit
+        seen = self.decode_at_once(content)
+        return await self._on_a_thread(partial(self._decode, content), timeout_s) if seen is None else seen
 
-    def decode_at_once(self, content: bytes) -> NDArray[np.uint8] | None:
-        """A small upload → (28, 28) uint8; None for one that needs a thread.
+    def decode_at_once(self, content: bytes) -> Seen | None:
+        """A small upload → its digit; None for one that needs a thread.
 
         Raises NotAnImage, UndecodableImage or TooLarge.
         """
         if (clean := clean_digit(content)) is not None:
-            return clean
+            return Seen(clean)
         if len(content) <= INLINE_BYTES:
             image = open_image(content, self._max_pixels)
             if decoded_pixels(image) <= INLINE_PIXELS:
                 return to_digit(image)
         return None
 
-    async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[NDArray[np.uint8] | ServiceError]:
-        """Uploads → for each (28, 28) uint8, or what is wrong with it; clean ones here, the others on one thread.
+    async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[Seen | ServiceError]:
+        """Uploads → for each its digit, or what is wrong with it; clean ones here, the others on one thread.
 
         Raises Overloaded when too many wait; AnswerTimeout.
         """
         clean = [clean_digit(content) for content in contents]
         others = [content for content, digit in zip(contents, clean, strict=True) if digit is None]
         decoded = iter(await self._on_a_thread(partial(self._decode_each, others), timeout_s) if others else ())
-        return [next(decoded) if digit is None else digit for digit in clean]
+        return [next(decoded) if digit is None else Seen(digit) for digit in clean]
 
     async def _on_a_thread(self, decode: Callable[[], T], timeout_s: float) -> T:
         if len(self._unfinished) >= self._threads * (1 + WAITING_PER_THREAD):
@@ -78,15 +76,15 @@ class Decoder:
         """Starts nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _decode_each(self, contents: Sequence[bytes]) -> list[NDArray[np.uint8] | ServiceError]:
-        digits: list[NDArray[np.uint8] | ServiceError] = []
+    def _decode_each(self, contents: Sequence[bytes]) -> list[Seen | ServiceError]:
+        seen: list[Seen | ServiceError] = []
         for content in contents:
             try:
-                digits.append(self._decode(content))
+                seen.append(self._decode(content))
             except ServiceError as error:
-                digits.append(error)
-        return digits
+                seen.append(error)
+        return seen
 
-    def _decode(self, content: bytes) -> NDArray[np.uint8]:
+    def _decode(self, content: bytes) -> Seen:
         refuse_many_blocks(content)
         return to_digit(open_image(content, self._max_pixels))

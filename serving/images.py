@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from serving.errors import NotAnImage, TooLarge, UndecodableImage
-from serving.ink import digit_of
+from serving.ink import Seen, digit_of
 from serving.strokes import SIZE
 
 T = TypeVar("T", bound=np.generic)
@@ -91,8 +91,8 @@ def decoded_pixels(image: Image.Image) -> int:
     return max(image.width * image.height, tile)
 
 
-def to_digit(image: Image.Image) -> NDArray[np.uint8]:
-    """Decodes `image` and makes it look like MNIST: (28, 28) uint8.
+def to_digit(image: Image.Image) -> Seen:
+    """Decodes `image`, and makes the digit in it look like MNIST.
 
     An 8-bit gray, lossless 28×28 image with a dark border has that form already and passes through bit-exact.
     Raises UndecodableImage.
@@ -105,7 +105,7 @@ def to_digit(image: Image.Image) -> NDArray[np.uint8]:
         if lossless and image.mode == "L" and image.size == (SIZE, SIZE) and not image.has_transparency_data:
             pixels = np.asarray(image)
             if _border(pixels).mean() <= DARK_BORDER:
-                return pixels
+                return Seen(pixels)
         picture = to_picture(image)
     except Exception as error:  # as above
         raise UndecodableImage(f"the {image.format} image cannot be decoded: {error}") from error

@@ -4,7 +4,7 @@ A picture is (height, width) or (height, width, 3) uint8. The steps: the channel
 light → ink or not → without ruled lines → the piece of ink that is the digit → MNIST's size, stroke and place.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -31,22 +31,25 @@ DARKEST_PAPER = 40
 """Paper is taken to be no darker than this, of 255, lest its noise be raised to ink."""
 
 
-def digit_of(picture: Gray) -> NDArray[np.uint8]:
-    """The digit in a picture, (height, width[, 3]) uint8 of any size → (28, 28) uint8, ink 255; 0 where there is none.
+class Seen(NamedTuple):
+    """What was found in a picture."""
 
-    Of several digits the one with most ink is taken.
-    """
+    digit: NDArray[np.uint8]
+    """(28, 28) uint8, ink 255; 0 where there is none."""
+    several: bool = False
+    """Whether there is more beside the digit that could be one; the digit is the one with most ink."""
+
+
+def digit_of(picture: Gray) -> Seen:
+    """The digit in a picture, (height, width[, 3]) uint8 of any size."""
     ink = ink_of(sheet_of(telling_channel(_resized(picture, WORK, cv2.INTER_LINEAR))))
     if max(ink.shape) <= TINY:
-        return as_shaded(ink) if int(ink.max()) >= FLAT else blank()
+        return Seen(as_shaded(ink) if int(ink.max()) >= FLAT else blank())
     level = ink_level(ink)
     if level is None:
-        return blank()
-    mask = (ink > level).astype(np.uint8)
-    chosen = main_piece(without_lines(mask))
-    if chosen is None:
-        chosen = mask
-    return as_mnist(ink, chosen, level)
+        return Seen(blank())
+    chosen, several = main_piece(without_lines((ink > level).astype(np.uint8)))
+    return Seen(as_mnist(ink, chosen, level), several)
 
 
 def telling_channel(picture: Gray) -> Gray:

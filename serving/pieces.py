@@ -9,12 +9,20 @@ from numpy.typing import NDArray
 
 from serving.strokes import Mask
 
+Flags = NDArray[np.bool_]
+
 REACH = 8
 """Half of the widest ruled line, in pixels."""
 CROSSING = 0.7
 """Share of the picture that a ruled line runs across."""
 GAP = 0.2
 """Share of the digit's longer side up to which a piece of ink beside it belongs to it."""
+APART = 0.06
+"""Share of the digit's height from which on a piece as tall beside it is another digit."""
+OTHER = 0.35
+"""Share of the digit's height from which on a piece that does not belong to it could be a digit too."""
+PATTERN = 8
+"""Pieces of one size from which on they are a pattern: bricks, dots or squares, but no page of digits."""
 MOST_LINES = 100
 """Candidates of ruled lines looked at in each direction."""
 
@@ -62,41 +70,84 @@ def _erase(padded: Mask, sought: Mask, rows: NDArray[np.int64], columns: NDArray
     padded[erased, columns[alone]] = 0
 
 
-def main_piece(mask: Mask) -> Mask | None:
-    """The digit among the pieces of ink, (height, width) of 0 and 1: the largest one and what belongs to it.
+class Pieces:
+    """The connected pieces of ink in a mask: where each lies, and how much it counts."""
 
-    Frames around another piece, what lies along the picture's edge, and specks are no digits if there is anything else.
+    def __init__(self, mask: Mask) -> None:
+        count, self.labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+        boxes = stats[1:].astype(np.int64)  # left, top, width, height, area
+        self.left, self.top, self.width, self.height = boxes[:, :4].T
+        self.right, self.bottom = self.left + self.width, self.top + self.height
+        self.area = boxes[:, 4].astype(float)
+        """Pixels; 0 for what is no digit."""
+        self.count = count - 1
+        self.mask = mask
+
+    def drop_what_is_no_digit(self) -> None:
+        """What lies along the picture's edge, and lines, if there is anything else."""
+        height, width = self.mask.shape
+        at_edge = (self.left == 0) | (self.top == 0) | (self.right == width) | (self.bottom == height)
+        inner = self.area * ~at_edge
+        if inner.max() > 0.1 * self.area.max() or inner.max() > 0.004 * self.mask.size:
+            self.area = inner
+        spans = (self.width > 0.75 * width) | (self.height > 0.75 * height)
+        line = spans & (self.area < 0.015 * max(self.mask.shape) * (self.width + self.height))
+        if (~line & (self.area > 0) & (self.height > 0.1 * height)).any():
+            self.area = self.area * ~line
+
+    def main(self) -> int:
+        """The largest piece, or the largest within it if it is a frame."""
+        main = int(self.area.argmax())
+        while True:
+            within = (self.left > self.left[main]) & (self.right < self.right[main])
+            within &= (self.top > self.top[main]) & (self.bottom < self.bottom[main])
+            within &= self.height > 0.3 * self.height[main]
+            if not within.any():
+                return main
+            main = int((self.area * within).argmax())
+
+    def belonging_to(self, main: int) -> Flags:
+        """Which pieces are the `main` one, or near it and neither specks nor digits beside it nor around it."""
+        margin = GAP * max(self.width[main], self.height[main])
+        near = (self.left < self.right[main] + margin) & (self.right > self.left[main] - margin)
+        near &= (self.top < self.bottom[main] + margin) & (self.bottom > self.top[main] - margin)
+        near &= (self.area > 0.03 * self.area[main]) & (self.height <= 2.5 * self.height[main])
+        gap = np.maximum(self.left - self.right[main], self.left[main] - self.right)
+        beside = (gap > APART * self.height[main]) & (self.height > 0.6 * self.height[main])
+        near &= ~(beside | self.around(main))
+        near[main] = True
+        return np.asarray(near, np.bool_)
+
+    def alike(self, main: int) -> int:
+        """How many pieces are as large as the `main` one."""
+        same = np.abs(self.width - self.width[main]) <= 1 + 0.1 * self.width[main]
+        same &= np.abs(self.height - self.height[main]) <= 1 + 0.1 * self.height[main]
+        same &= np.abs(self.area - self.area[main]) <= 0.2 * self.area[main]
+        return int(same.sum())
+
+    def around(self, main: int) -> Flags:
+        """Which pieces' boxes hold the `main` one's."""
+        wide = (self.left <= self.left[main]) & (self.right >= self.right[main])
+        return np.asarray(wide & (self.top <= self.top[main]) & (self.bottom >= self.bottom[main]), np.bool_)
+
+
+def main_piece(mask: Mask) -> tuple[Mask, bool]:
+    """The digit among the pieces of ink, and whether another piece could be a digit too.
+
+    `mask` and the digit are (height, width) of 0 and 1. The digit is the largest piece and what belongs to it: no frame
+    around another piece, nothing along the picture's edge, no speck, if there is anything else. Of a pattern, all of it.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
-    if count < 2:
-        return None
-    boxes = stats[1:].astype(np.int64)  # left, top, width, height, area
-    area = boxes[:, 4].astype(float)
-    left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
-    height, width = mask.shape
-    sides = (left == 0).astype(int) + (top == 0) + (right == width) + (bottom == height)
-    inner = area * (sides == 0)
-    if inner.max() > 0.1 * area.max() or inner.max() > 0.004 * mask.size:
-        area = inner
-    spans = (boxes[:, 2] > 0.75 * width) | (boxes[:, 3] > 0.75 * height)
-    line = spans & (area < 0.015 * max(mask.shape) * (boxes[:, 2] + boxes[:, 3]))
-    if (~line & (area > 0) & (boxes[:, 3] > 0.1 * height)).any():
-        area = area * ~line
-    main = int(area.argmax())
-    while True:
-        within = (left > left[main]) & (right < right[main]) & (top > top[main]) & (bottom < bottom[main])
-        within &= boxes[:, 3] > 0.3 * boxes[main, 3]
-        if not within.any():
-            break
-        main = int((area * within).argmax())
-    margin = GAP * max(boxes[main, 2], boxes[main, 3])
-    belongs = (left < right[main] + margin) & (right > left[main] - margin)
-    belongs &= (top < bottom[main] + margin) & (bottom > top[main] - margin)
-    belongs &= (area > 0.03 * area[main]) & (boxes[:, 3] <= 2.5 * boxes[main, 3])
-    frames = (left <= left[main]) & (right >= right[main]) & (top <= top[main]) & (bottom >= bottom[main])
-    belongs &= ~frames
-    belongs[main] = True
-    cut = np.s_[top[belongs].min() : bottom[belongs].max(), left[belongs].min() : right[belongs].max()]
+    pieces = Pieces(mask)
+    if not pieces.count:
+        return mask, False
+    pieces.drop_what_is_no_digit()
+    main = pieces.main()
+    if pieces.alike(main) >= PATTERN:
+        return mask, True
+    belongs = pieces.belonging_to(main)
+    other = ~(belongs | pieces.around(main)) & (pieces.area > 0) & (pieces.height > OTHER * pieces.height[main])
+    top, bottom = pieces.top[belongs].min(), pieces.bottom[belongs].max()
+    left, right = pieces.left[belongs].min(), pieces.right[belongs].max()
     chosen = np.zeros_like(mask)
-    chosen[cut] = np.concatenate([[False], belongs])[labels[cut]]
-    return chosen
+    chosen[top:bottom, left:right] = np.concatenate([[False], belongs])[pieces.labels[top:bottom, left:right]]
+    return chosen, bool(other.any())

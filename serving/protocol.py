@@ -1,15 +1,16 @@
 """A short cut from socket to answer for the busiest requests: uvicorn's own protocol, without ASGI around each of them.
 
 A POST to one of the URLs in `KINDS` whose body is small and arrives at once is answered here, by the same functions
-that FastAPI's routes call, and not even parsed when its head came before (heads.py). Everything else goes uvicorn's
-ordinary way, which takes longer than decoding, inference and answer together (loadtest/README.md has the figures).
-Relies on how uvicorn's protocol works inside, hence the bounds on its version in pyproject.toml.
+that FastAPI's routes call, and not even parsed when its head came before (heads.py). All else goes uvicorn's ordinary
+way, which takes longer than decoding, inference and answer together (loadtest/README.md has the figures). Relies on how
+uvicorn's protocol works inside, hence the bounds on its version in pyproject.toml.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from functools import partial
+from typing import Any, ClassVar
 
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -20,11 +21,11 @@ from serving.errors import ServiceError, lines_of, response_to, unexpected
 from serving.heads import Head, KnownHeads
 from serving.images import clean_digit
 from serving.index import Neighbor, Query
+from serving.ink import Seen
 from serving.middleware import REQUEST_ID, request_id
 from serving.model import Prediction
 from serving.uploads import check_size, one_image
 
-T = TypeVar("T")
 PATIENCE_S = 0.1
 """How long the rest of a body may take before its request goes the ordinary way, with the timeouts set."""
 MAX_BODY = 65_536
@@ -127,10 +128,9 @@ class ShortCutProtocol(HttpToolsProtocol):
 
     def _hand_over(self) -> None:
         """Leaves a request whose body is slow or large to uvicorn, before it is complete."""
-        parts = self._take_parts()
+        body = b"".join(self._take_parts())
         super().on_headers_complete()
-        for part in parts:
-            super().on_body(part)
+        super().on_body(body)
 
     def _take_parts(self) -> list[bytes]:
         assert self._parts is not None
@@ -185,32 +185,32 @@ class ShortCutProtocol(HttpToolsProtocol):
         self.cycle = self._cycle = Cycle(head.keep_alive)  # type: ignore[assignment]
         try:
             check_size(len(body), deps.settings.max_upload_bytes)
-            content, digit = body, clean_digit(body)
-            if digit is None:
-                digit = deps.decoder.decode_at_once(content := one_image(body))
-            if digit is None:
-                self._decoding = self.loop.create_task(self._decode(content))
+            if (digit := clean_digit(body)) is not None:
+                self._ask(Seen(digit))
+            elif (seen := deps.decoder.decode_at_once(content := one_image(body))) is not None:
+                self._ask(seen)
             else:
-                self._group = deps.batcher.add([digit], self._on_prediction)
+                self._decoding = self.loop.create_task(self._decode(content))
         except Exception as error:
             self.loop.call_soon(self._fail, error)  # not in the middle of what httptools is parsing
 
     async def _decode(self, content: bytes) -> None:
-        """A large image, on a thread."""
         try:
-            digit = await self._deps.decoder.decode(content, self._deps.settings.request_timeout_s)
-            self._group = self._deps.batcher.add([digit], self._on_prediction)
+            self._ask(await self._deps.decoder.decode(content, self._deps.settings.request_timeout_s))
         except Exception as error:
             self._fail(error)
         self._decoding = None
 
-    def _on_prediction(self, answer: Answer[Prediction] | ServiceError) -> None:
+    def _ask(self, seen: Seen) -> None:
+        self._group = self._deps.batcher.add([seen.digit], partial(self._on_prediction, seen.several))
+
+    def _on_prediction(self, several: bool, answer: Answer[Prediction] | ServiceError) -> None:
         if isinstance(answer, ServiceError):
             self._fail(answer)
             return
         kind, prediction = self._head.kind, answer.values[0]
         if not kind.neighbors:
-            self._reply(kind.render, prediction, answer)
+            self._reply(partial(kind.render, prediction, several), answer)
             return
         self._answer = answer
         try:
@@ -222,16 +222,16 @@ class ShortCutProtocol(HttpToolsProtocol):
         if isinstance(answer, ServiceError):
             self._fail(answer)
         else:
-            self._reply(found, answer.values[0], self._answer)
+            self._reply(partial(found, answer.values[0]), self._answer)
 
-    def _reply(self, render: Callable[[T, str], bytes], result: T, answer: Answer[Prediction]) -> None:
+    def _reply(self, render: Callable[[str], bytes], answer: Answer[Prediction]) -> None:
         try:
-            content = render(result, self._deps.model.name)
+            content = render(self._deps.model.name)
         except Exception as error:
             self._fail(error)
         else:
-            media_type = self._head.kind.media_type
-            self._send(200, f"content-type: {media_type}\r\nserver-timing: {answer.timing}\r\n", content)
+            lines = f"content-type: {self._head.kind.media_type}\r\nserver-timing: {answer.timing}\r\n"
+            self._send(200, lines, content)
 
     def _fail(self, error: Exception) -> None:
         response = response_to(error) if isinstance(error, ServiceError) else unexpected(error)

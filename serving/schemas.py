@@ -16,6 +16,8 @@ class Predicted(BaseModel):
     """Whether the image looks like a digit at all: `novelty` is at most the model's threshold."""
     novelty: float = Field(examples=[0.0001])
     """How surely it is no digit, from 0 to 1."""
+    several: bool = Field(examples=[False])
+    """Whether the picture shows more that could be a digit; this one has the most ink."""
     probabilities: list[float]
     """Probability of each digit, 0 to 9; they sum to 1."""
     model: str = Field(examples=["digits@3f9c1a2b4d5e"])
@@ -57,6 +59,7 @@ class PredictedOne(BaseModel):
     confidence: float = Field(examples=[0.998])
     known: bool = Field(examples=[True])
     novelty: float = Field(examples=[0.0001])
+    several: bool = Field(examples=[False])
     probabilities: list[float]
 
 

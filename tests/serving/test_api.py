@@ -46,6 +46,15 @@ def test_predict_adds_the_embedding_when_asked(client: TestClient, digits: Digit
     assert answer["known"] == (answer["digit"] < 5)
 
 
+def test_predict_says_when_there_are_several_digits(client: TestClient, digits: Digits) -> None:
+    one, two = (encoded(np.concatenate([digits[0][0]] * count, axis=1).repeat(8, 0).repeat(8, 1)) for count in (1, 2))
+    answers = [client.post("/predict", content=content).json() for content in (encoded(digits[0][0]), one, two)]
+    assert [answer["several"] for answer in answers] == [False, False, True]
+    files = [("files", (f"{number}.png", content)) for number, content in enumerate((one, two, two, one))]
+    results = client.post("/predict/batch", files=files).json()["results"]
+    assert [result["several"] for result in results] == [False, True, True, False]
+
+
 def test_predict_shows_what_the_model_saw_when_asked(client: TestClient, digits: Digits) -> None:
     image = digits[0][0]
     for url in ("/predict?debug=true", "/predict?debug=true&embedding=true"):

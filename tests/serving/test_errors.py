@@ -5,14 +5,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from numpy.typing import NDArray
 from PIL import Image
 
 from serving import decoder, errors
 from serving.images import to_digit
+from serving.ink import Seen
 from tests.conftest import Digits
 from tests.serving.fakes import LIMIT, FakeModel
 from tests.serving.problems import assert_problem
@@ -106,7 +105,7 @@ def test_large_images_are_decoded_elsewhere_and_refused_when_too_many_wait(
     assert client.post("/predict", content=body).status_code == 200
     released = threading.Event()
 
-    def held(image: Image.Image) -> NDArray[np.uint8]:
+    def held(image: Image.Image) -> Seen:
         released.wait(timeout=30)
         return to_digit(image)
 
