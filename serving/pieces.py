@@ -146,8 +146,11 @@ def main_piece(mask: Mask) -> tuple[Mask, bool]:
         return mask, True
     belongs = pieces.belonging_to(main)
     other = ~(belongs | pieces.around(main)) & (pieces.area > 0) & (pieces.height > OTHER * pieces.height[main])
+    if belongs.all():
+        return mask, False
     top, bottom = pieces.top[belongs].min(), pieces.bottom[belongs].max()
     left, right = pieces.left[belongs].min(), pieces.right[belongs].max()
     chosen = np.zeros_like(mask)
-    chosen[top:bottom, left:right] = np.concatenate([[False], belongs])[pieces.labels[top:bottom, left:right]]
+    is_chosen = np.concatenate([[False], belongs]).astype(np.uint8)
+    chosen[top:bottom, left:right] = np.take(is_chosen, pieces.labels[top:bottom, left:right])
     return chosen, bool(other.any())
