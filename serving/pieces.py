@@ -21,7 +21,7 @@ APART = 0.06
 """Share of the digit's height from which on a piece as tall beside it is another digit."""
 OTHER = 0.35
 """Share of the digit's height from which on a piece that does not belong to it could be a digit too."""
-PATTERN = 8
+PATTERN = 5
 """Pieces of one size from which on they are a pattern: bricks, dots or squares, but no page of digits."""
 MOST_LINES = 100
 """Candidates of ruled lines looked at in each direction."""
@@ -135,7 +135,8 @@ def main_piece(mask: Mask) -> tuple[Mask, bool]:
     """The digit among the pieces of ink, and whether another piece could be a digit too.
 
     `mask` and the digit are (height, width) of 0 and 1. The digit is the largest piece and what belongs to it: no frame
-    around another piece, nothing along the picture's edge, no speck, if there is anything else. Of a pattern, all of it.
+    around another piece, nothing along the picture's edge, no speck, if there is anything else.
+    A pattern is taken whole.
     """
     pieces = Pieces(mask)
     if not pieces.count:
@@ -152,5 +153,5 @@ def main_piece(mask: Mask) -> tuple[Mask, bool]:
     left, right = pieces.left[belongs].min(), pieces.right[belongs].max()
     chosen = np.zeros_like(mask)
     is_chosen = np.concatenate([[False], belongs]).astype(np.uint8)
-    chosen[top:bottom, left:right] = np.take(is_chosen, pieces.labels[top:bottom, left:right])
+    chosen[top:bottom, left:right] = is_chosen.take(pieces.labels[top:bottom, left:right].astype(np.intp))
     return chosen, bool(other.any())

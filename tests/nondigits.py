@@ -5,7 +5,6 @@ Other fonts, other programs, other processing (`serving.images.to_digit`) than i
 """
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -13,12 +12,8 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from sklearn.datasets import load_sample_images
 
-from serving.images import to_digit
-
-Random = np.random.Generator
-Picture = NDArray[np.uint8]
+from tests.natural import Picture, Random, either, natural_noise, photograph, portrait, uploaded
 
 LETTERS = "ACEFHKMNPRTUVWXYacdefhkmnprtuvwxy"
 """Without those that somebody's digits look like: B D G I J L O Q S Z b g i j l o q s z."""
@@ -41,21 +36,6 @@ CLOTHES = {
     "bag": "35,80 60,80 75,35 125,35 140,80 165,80 175,175 25,175",
     "coat": "65,20 135,20 165,60 175,165 150,168 138,85 140,185 60,185 62,85 50,168 25,165 35,60",
 }
-
-
-def uploaded(picture: NDArray[np.generic]) -> Picture:
-    """What the model is shown of a picture, (28, 28) uint8."""
-    return to_digit(Image.fromarray(np.clip(picture.astype(np.float32), 0, 255).astype(np.uint8)))
-
-
-def shrunk(picture: NDArray[np.generic]) -> Picture:
-    """The picture as a 28×28 file of its own."""
-    small = cv2.resize(picture.astype(np.float32), (28, 28), interpolation=cv2.INTER_AREA)
-    return np.clip(small, 0, 255).astype(np.uint8)
-
-
-def either(picture: NDArray[np.generic], random: Random) -> Picture:
-    return uploaded(picture) if random.random() < 0.5 else shrunk(picture)
 
 
 def _paper() -> Image.Image:
@@ -129,6 +109,29 @@ def zigzag(random: Random) -> Picture:
     return _turned(image, random, 180)
 
 
+def loops(random: Random) -> Picture:
+    """As when a pen is tried: a row of loops."""
+    turns, radius = int(random.integers(3, 8)), random.uniform(20, 45)
+    t = np.linspace(0, 2 * np.pi * turns, 60 * turns)
+    x = t * random.uniform(4, 9) * np.sign(random.uniform(-1, 1)) + radius * np.cos(t)
+    points = np.stack([x - x.mean() + 100, 100 + radius * random.uniform(0.8, 2) * np.sin(t)], axis=1)
+    image = _paper()
+    ImageDraw.Draw(image).line(points.ravel().tolist(), fill=0, width=int(random.integers(3, 9)), joint="curve")
+    return _turned(image, random, 30)
+
+
+def hatching(random: Random) -> Picture:
+    """Strokes side by side, as when something is crossed out; half of them a second time across."""
+    image, width = _paper(), int(random.integers(3, 9))
+    draw, step = ImageDraw.Draw(image), width * random.uniform(2, 4)
+    for x in np.arange(40, 160, step):
+        draw.line((x, random.uniform(40, 60), x + random.uniform(-8, 8), random.uniform(140, 160)), 0, width)
+    if random.random() < 0.5:
+        for y in np.arange(50, 150, step):
+            draw.line((random.uniform(30, 50), y, random.uniform(150, 170), y + random.uniform(-8, 8)), 0, width)
+    return _turned(image, random, 45)
+
+
 def uniform_noise(random: Random) -> Picture:
     return random.integers(0, 256, (28, 28), np.uint8)
 
@@ -186,32 +189,14 @@ def texture(random: Random) -> Picture:
     return either(picture, random)
 
 
-def natural_noise(random: Random) -> Picture:
-    """Noise whose amplitude falls with frequency as in natural images (Field 1987)."""
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.fftfreq(64)))
-    frequency[0, 0] = 1
-    picture = np.fft.ifft2(np.fft.fft2(random.normal(size=(64, 64))) / frequency ** random.uniform(0.8, 1.5)).real
-    return either((picture - picture.mean()) / picture.std() * 50 + 128, random)
-
-
-@cache
-def _photographs() -> list[Picture]:
-    return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8) for image in load_sample_images().images]
-
-
-def photograph(random: Random) -> Picture:
-    """A square cut out of one of scikit-learn's two photographs."""
-    whole, size = _photographs()[random.integers(2)], int(random.integers(28, 300))
-    top, left = random.integers(whole.shape[0] - size), random.integers(whole.shape[1] - size)
-    return either(whole[top : top + size, left : left + size], random)
-
-
 KINDS: dict[str, Callable[[Random], Picture]] = {
     "letters, STIX": serif_letter,
     "letters, Hershey": plotter_letter,
     "clothes": clothes,
     "scribbles, zigzag": zigzag,
     "scribbles, one wandering line": wandering_line,
+    "scribbles, loops": loops,
+    "scribbles, hatching": hatching,
     "noise, uniform": uniform_noise,
     "noise, salt": salt,
     "noise, grain": grain,
@@ -222,6 +207,7 @@ KINDS: dict[str, Callable[[Random], Picture]] = {
     "textures": texture,
     "natural, 1/f noise": natural_noise,
     "natural, photographs": photograph,
+    "natural, portrait": portrait,
     "signs": sign,
 }
 

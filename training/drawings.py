@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
+from scipy.signal import lfilter
 
 Images = NDArray[np.uint8]
 """(n, 28, 28) uint8, ink 255 on background 0."""
@@ -89,6 +90,26 @@ def _scribble(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
         if random.random() < 0.7:
             points = make_interp_spline(np.arange(count), points, k=3)(np.linspace(0, count - 1, 8 * count))
         draw.line(points.ravel().tolist(), fill=255, width=thickness, joint="curve")
+
+
+def lines(n: int, random: np.random.Generator) -> Images:
+    """One line each, 1.7 to 2.6 pixels wide, whose curvature wanders: a first-order autoregressive process.
+
+    Each turns by one and a half circles at least, since a straighter one is a 1 to many people.
+    """
+    return _drawn(n, random, _line)
+
+
+def _line(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+    count, inertia = int(random.integers(20, 201)), random.uniform(0.5, 0.98)
+    curvature = lfilter([1], [1, -inertia], random.normal(0, random.uniform(0.05, 0.5), count))
+    curvature *= max(1, 3 * math.pi / np.abs(curvature).sum())
+    heading = random.uniform(0, 2 * math.pi) + np.cumsum(curvature)
+    points = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0)
+    points -= points.min(axis=0)
+    points *= 0.8 * CANVAS / points.max()  # so that the width below is that of the finished image
+    width = random.uniform(1.7, 2.6) * 0.8 * CANVAS / BOX
+    draw.line((points + 0.1 * CANVAS).ravel().tolist(), fill=255, width=round(width), joint="curve")
 
 
 def _drawn(

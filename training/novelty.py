@@ -36,7 +36,7 @@ class NoveltySettings:
     """AdamW's decoupled weight decay."""
     hidden: int = 64
     """Hidden units of the head."""
-    images: int = 25_000
+    images: int = 50_000
     """Digits that the head learns from, at most."""
     drawn: int = 3000
     """Pictures drawn of each kind that is no digit; views make them more."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import label
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -50,7 +51,7 @@ def digit_kinds(images: Tensor, views: ViewSettings, generator: torch.Generator)
 def outlier_kinds(
     images: Tensor, drawn: int, random: np.random.Generator, generator: torch.Generator
 ) -> dict[str, Kind]:
-    """What must not be accepted: some `drawn` of each kind, and views of those that are drawn by lines.
+    """What must not be accepted: at least `drawn` of each kind, and views of those that are drawn by lines.
 
     `images` are (n, 1, 28, 28) uint8 digits to be cut up.
     """
@@ -64,7 +65,9 @@ def outlier_kinds(
         "signs": Kind(views(signs, 1 + 4 * drawn // len(signs)), 1.5),
         "shapes": Kind(views(drawings.shapes(drawn, random), 2), 1.5),
         "scribbles": Kind(views(drawings.scribbles(2 * drawn // 3, random), 4), 1.5),
+        "lines": Kind(random_views(_tensor(drawings.lines(4 * drawn, random)), ViewSettings(), generator), 1.5),
         "noise": Kind(_tensor(noise(drawn, random)), 0.7),
+        "blobs": Kind(_tensor(blobs(2 * drawn, random)), 1.0),
         "stripes": Kind(_tensor(stripes(drawn, random)), 0.4),
         "blank": Kind(_tensor(blanks(drawn, random)), 0.8),
         "jigsaws": Kind(_tensor(jigsaws(images[:, 0].numpy(), 2 * drawn, random)), 0.8),
@@ -85,6 +88,22 @@ def noise(n: int, random: np.random.Generator) -> Images:
     y, x = _coordinates()
     outside = np.hypot(x, y) > random.uniform(HALF / 2, HALF, (n, 1, 1))
     return _bytes(np.where((random.random((n, 1, 1)) < 0.3) & outside, 0, greyed))
+
+
+def blobs(n: int, random: np.random.Generator) -> Images:
+    """Where smooth noise is above a level, all of it or one or two of its pieces, in MNIST's form."""
+    drawn = np.empty((n, SIZE, SIZE), np.uint8)
+    for number in range(n):
+        grid = int(random.integers(3, 15))
+        greys = Image.fromarray(random.normal(size=(grid, grid)).astype(np.float32))
+        field = np.asarray(greys.resize((drawings.CANVAS, drawings.CANVAS), Image.Resampling.BICUBIC))
+        ink = field > np.quantile(field, random.uniform(0.4, 0.95))
+        if random.random() < 0.7:
+            pieces, _ = label(ink)
+            by_size = np.argsort(-np.bincount(pieces.ravel())[1:]) + 1
+            ink = np.isin(pieces, by_size[: random.integers(1, 3)])
+        drawn[number] = drawings.in_mnists_form(Image.fromarray(np.where(ink, 255, 0).astype(np.uint8)))
+    return drawn
 
 
 def stripes(n: int, random: np.random.Generator) -> Images:

@@ -12,12 +12,12 @@ from tests.conftest import BUNDLE, Digits
 from tests.nondigits import KINDS, pictures
 from training.augment import ViewSettings
 from training.data import Dataset
-from training.drawings import LETTERS, characters, in_mnists_form, scribbles, shapes
+from training.drawings import LETTERS, characters, in_mnists_form, lines, scribbles, shapes
 from training.export import run_onnx
 from training.loop import seeded_generator
 from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead
 from training.novelty import NoveltySettings, feature_maps, fit_novelty
-from training.outliers import blanks, digit_kinds, jigsaws, noise, outlier_kinds, stripes
+from training.outliers import blanks, blobs, digit_kinds, jigsaws, noise, outlier_kinds, stripes
 
 QUICK = NoveltySettings(steps=300, batch_size=256, drawn=100, images=600)
 TOLD = {"scribbles, one wandering line": 0.5, "signs": 0.6, "noise, clouds": 0.75, "textures": 0.8}
@@ -103,7 +103,7 @@ def test_every_kind_is_a_set_of_images_with_a_weight(sample: Dataset) -> None:
 
 
 def test_drawings_are_random_but_repeatable(digits: Digits) -> None:
-    for draw in (noise, stripes, blanks, shapes, scribbles):
+    for draw in (noise, blobs, stripes, blanks, shapes, scribbles, lines):
         one, again, other = (draw(20, np.random.default_rng(seed)) for seed in (0, 0, 1))
         np.testing.assert_array_equal(one, again)
         assert (one != other).any(), draw
