@@ -21,33 +21,39 @@ SETTLE_S = 1.0
 def costs(digits: list[bytes], stage: Stage, settings: CompareSettings) -> list[Row]:
     """All rows, on freshly started services."""
     everywhere = replace(stage, core=None)
-    return [workers_row(digits, everywhere, settings), *idle_rows(everywhere, settings), start_row(stage, settings)]
+    return [*workers_rows(digits, everywhere, settings), *idle_rows(everywhere, settings), start_row(stage, settings)]
 
 
-def workers_row(digits: list[bytes], stage: Stage, settings: CompareSettings) -> Row:
-    """CPU seconds a request of two workers as multiples of one's; the service may use every core."""
-    sent = [uploads.raw(png) for png in digits]
+def workers_rows(digits: list[bytes], stage: Stage, settings: CompareSettings) -> list[Row]:
+    """CPU seconds a request of two workers as multiples of one's; the service may use every core.
+
+    Once with as many connections as the one worker has, which makes its batches twice as large as theirs, and once with
+    as many for each of the two.
+    """
+    sent, most = [uploads.raw(png) for png in digits], max(settings.concurrency)
     one, two = (own_service(settings.server_python, "--workers", str(count)) for count in (1, 2))
     with running(one, None, stage) as single, running(two, None, stage) as double:
         targets = [aim("workers", server, sent, stage.folder) for server in (single, double)]
         for target in targets:
             target.server.pause()
-        ratios = []
+        ratios: dict[str, list[float]] = {f"{most} connections": [], f"{most} connections a worker": []}
         for number in range(settings.rounds):
-            costs_ms = [cpu_ms_per_request(target, settings) for target in targets]
-            ratios.append(round(costs_ms[1] / costs_ms[0], 4))
-            print(f"round {number + 1}, CPU ms a request with 1 and 2 workers: {costs_ms}", file=sys.stderr)
-    return Row("CPU time a request, 2 workers against 1", "×", 2, tuple(ratios))
+            alone = cpu_ms_per_request(targets[0], most, settings)
+            together = [cpu_ms_per_request(targets[1], connections, settings) for connections in (most, 2 * most)]
+            for values, cost in zip(ratios.values(), together, strict=True):
+                values.append(round(cost / alone, 4))
+            print(f"round {number + 1}, CPU ms a request, 1 worker: {alone}, 2 workers: {together}", file=sys.stderr)
+    return [Row(f"CPU time a request, 2 workers against 1, {how}", "×", 2, tuple(ratios[how])) for how in ratios]
 
 
-def cpu_ms_per_request(target: Target, settings: CompareSettings) -> float:
-    """Of all the server's processes, under the highest load."""
-    server, most = target.server, max(settings.concurrency)
+def cpu_ms_per_request(target: Target, connections: int, settings: CompareSettings) -> float:
+    """Of all the server's processes, under load."""
+    server = target.server
     server.resume()
     try:
-        load(server.port, target.requests, most, max(1, settings.warmup), settings.load_core)
+        load(server.port, target.requests, connections, max(1, settings.warmup), settings.load_core)
         before = processes.cpu_seconds(server.pids())
-        sample = load(server.port, target.requests, most, settings.seconds, settings.load_core)
+        sample = load(server.port, target.requests, connections, settings.seconds, settings.load_core)
         used = processes.cpu_seconds(server.pids()) - before
     finally:
         server.pause()

@@ -20,10 +20,10 @@ from training.novelty import NoveltySettings, feature_maps, fit_novelty
 from training.outliers import blanks, blobs, digit_kinds, jigsaws, noise, outlier_kinds, stripes
 
 QUICK = NoveltySettings(steps=300, batch_size=256, drawn=100, images=600)
-TOLD = {"scribbles, one wandering line": 0.5, "signs": 0.6, "noise, clouds": 0.75, "textures": 0.8}
+TOLD = {"scribbles, one wandering line": 0.7, "signs": 0.7}
 """Where the committed bundle tells fewer than the 0.9 that are wanted (training/README.md has the figures). Some lines
 are a 2, a 3 or a 7 to a person too."""
-SEPARATED = {"scribbles, one wandering line": 0.94, "signs": 0.92}
+SEPARATED = {"signs": 0.94}
 """Where the area under the ROC curve is below the 0.97 that is wanted."""
 
 
