@@ -187,16 +187,19 @@ def table(runs: list[dict[str, dict[str, dict[str, float]]]]) -> str:
     return "\n".join(lines)
 
 
-def curves(path: Path, result: dict[str, dict[str, dict[str, list[float]]]]) -> None:
-    """Contrastive loss by epoch, and test accuracy of the three trainings."""
+def curves(path: Path, runs: list[dict[str, Any]]) -> None:
+    """Contrastive loss by epoch, and test accuracy of the three trainings, a line for each run."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    left.plot(result["pretrain_loss"])
     left.set(xlabel="epoch", ylabel="NT-Xent", title="pretraining")
-    for name, experiment in result["experiments"].items():
-        epochs = [SCORE_EVERY * number for number in range(len(experiment["scores"]))]
-        right.plot(epochs, experiment["scores"], label=name)
-    right.set(xlabel="epoch", ylabel="test accuracy", title="200 labels")
-    right.legend()
+    right.set(xlabel="epoch", ylabel="test accuracy", title="200 labels", ylim=(0, 0.7))
+    for run in runs:
+        left.plot(run["pretrain_loss"], marker=".", label=f"seed {run['seed']}")
+        for number, (name, experiment) in enumerate(run["experiments"].items()):
+            epochs = [SCORE_EVERY * number for number in range(len(experiment["scores"]))]
+            right.plot(epochs, experiment["scores"], f"C{number + 3}", label=name if run is runs[0] else None)
+    left.legend()
+    right.legend(loc="lower right")
+    right.locator_params("x", nbins=4)
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
 
@@ -214,14 +217,13 @@ def main() -> None:
 
 
 def keep(seed: int, result: dict[str, Any]) -> None:
-    """Writes the run's file; renews the table and, for seed 0, the picture."""
+    """Writes the run's file; renews table and picture."""
     folder = RESULTS / "article"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"seed-{seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     replace_between(README, MARKERS, table(runs))
-    if seed == 0:
-        curves(folder / "curves.png", result)
+    curves(folder / "curves.png", runs)
 
 
 if __name__ == "__main__":
