@@ -37,7 +37,10 @@ class Seen(NamedTuple):
     digit: NDArray[np.uint8]
     """(28, 28) uint8, ink 255; 0 where there is none."""
     several: bool = False
-    """Whether there is more beside the digit that could be one; the digit is the one with most ink."""
+    """Whether there is more beside the digit that could be one; the digit has most ink, or is all of a pattern.
+
+    Not looked for in pictures of at most `TINY` pixels a side.
+    """
 
 
 def digit_of(picture: Gray) -> Seen:

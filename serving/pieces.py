@@ -22,7 +22,8 @@ APART = 0.06
 OTHER = 0.35
 """Share of the digit's height from which on a piece that does not belong to it could be a digit too."""
 PATTERN = 5
-"""Pieces of one size from which on they are a pattern: bricks, dots or squares, but no page of digits."""
+"""Pieces of one size from which on they are a pattern (bricks, dots, squares), if they are half of all but specks: a
+page of digits is none, but five typed zeros are."""
 MOST_LINES = 100
 """Candidates of ruled lines looked at in each direction."""
 
@@ -99,7 +100,7 @@ class Pieces:
         """The largest piece, or the largest within it if it is a frame."""
         main = int(self.area.argmax())
         while True:
-            within = (self.left > self.left[main]) & (self.right < self.right[main])
+            within = (self.area > 0) & (self.left > self.left[main]) & (self.right < self.right[main])
             within &= (self.top > self.top[main]) & (self.bottom < self.bottom[main])
             within &= self.height > 0.3 * self.height[main]
             if not within.any():
@@ -118,12 +119,12 @@ class Pieces:
         near[main] = True
         return np.asarray(near, np.bool_)
 
-    def alike(self, main: int) -> int:
-        """How many pieces are as large as the `main` one."""
-        same = np.abs(self.width - self.width[main]) <= 1 + 0.1 * self.width[main]
-        same &= np.abs(self.height - self.height[main]) <= 1 + 0.1 * self.height[main]
-        same &= np.abs(self.area - self.area[main]) <= 0.2 * self.area[main]
-        return int(same.sum())
+    def are_a_pattern(self, main: int) -> bool:
+        """Whether most pieces are as large as the `main` one, and many."""
+        alike = np.abs(self.width - self.width[main]) <= 1 + 0.1 * self.width[main]
+        alike &= np.abs(self.height - self.height[main]) <= 1 + 0.1 * self.height[main]
+        alike &= np.abs(self.area - self.area[main]) <= 0.2 * self.area[main]
+        return bool(alike.sum() >= max(PATTERN, 0.5 * (self.area > 0.1 * self.area[main]).sum()))
 
     def around(self, main: int) -> Flags:
         """Which pieces' boxes hold the `main` one's."""
@@ -143,7 +144,7 @@ def main_piece(mask: Mask) -> tuple[Mask, bool]:
         return mask, False
     pieces.drop_what_is_no_digit()
     main = pieces.main()
-    if pieces.alike(main) >= PATTERN:
+    if pieces.are_a_pattern(main):
         return mask, True
     belongs = pieces.belonging_to(main)
     other = ~(belongs | pieces.around(main)) & (pieces.area > 0) & (pieces.height > OTHER * pieces.height[main])

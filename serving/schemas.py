@@ -17,7 +17,7 @@ class Predicted(BaseModel):
     novelty: float = Field(examples=[0.0001])
     """How surely it is no digit, from 0 to 1."""
     several: bool = Field(examples=[False])
-    """Whether the picture shows more that could be a digit; this one has the most ink."""
+    """Whether a picture of more than 48 pixels shows more that could be a digit; this one has the most ink."""
     probabilities: list[float]
     """Probability of each digit, 0 to 9; they sum to 1."""
     model: str = Field(examples=["digits@3f9c1a2b4d5e"])

@@ -5,8 +5,10 @@ leave room for chance: where 97 % are right, fewer than 22 are seen once in 150 
 are fixed, so a pass stays a pass.
 """
 
+import signal
 import time
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from PIL import Image
 from serving.images import open_image, to_digit, to_picture
 from serving.ink import Seen, digit_of
 from serving.model import OnnxModel, load_model
+from serving.pieces import main_piece
 from tests.conftest import BUNDLE, Digits
 from tests.serving.realistic import KINDS, Kind, gradient, painted, photographed, placed, strokes
 from tests.serving.unseen import UNSEEN
@@ -83,6 +86,43 @@ def test_of_two_digits_the_one_with_more_ink_is_taken(digits: Digits) -> None:
     found = digit_of(both)
     np.testing.assert_array_equal(found.digit, digit_of(alone).digit)
     assert found.several
+
+
+def framed(side: int, insets: list[tuple[int, int]]) -> NDArray[np.uint8]:
+    """Nested frames on a white square, each so many pixels in and so thick."""
+    picture = np.full((side, side), 255, np.uint8)
+    for inset, thickness in insets:
+        cv2.rectangle(picture, (inset, inset), (side - 1 - inset, side - 1 - inset), (0,), thickness)
+    return picture
+
+
+def test_nested_frames_are_no_endless_loop() -> None:
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(60)  # a hang would be the whole suite's
+    try:
+        random = np.random.default_rng(0)
+        digit_of(framed(320, [(12, 2), (20, 6), (32, 2)]))
+        for _ in range(200):
+            insets = np.cumsum(random.integers(3, 25, 3)).tolist()
+            digit_of(framed(int(random.integers(120, 400)), [(one, int(random.integers(1, 8))) for one in insets]))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_pattern_is_taken_whole_and_a_page_of_digits_is_not(digits: Digits) -> None:
+    squares = np.tile(np.pad(np.ones((30, 30), np.uint8), 10), (3, 4))
+    whole, several = main_piece(squares)
+    np.testing.assert_array_equal(whole, squares)
+    assert several
+    page = np.concatenate([np.concatenate(row, axis=1) for row in digits[0][:36].reshape(6, 6, 28, 28)])
+    page = np.pad((page.repeat(4, 0).repeat(4, 1) > 127).astype(np.uint8), 4)
+    one, several = main_piece(page)
+    assert several
+    assert one.sum() < page.sum() / 10
 
 
 def test_pictures_of_anything_never_raise() -> None:
