@@ -147,12 +147,11 @@ def main_piece(mask: Mask) -> tuple[Mask, bool]:
     if pieces.are_a_pattern(main):
         return mask, True
     belongs = pieces.belonging_to(main)
-    other = ~(belongs | pieces.around(main)) & (pieces.area > 0) & (pieces.height > OTHER * pieces.height[main])
     if belongs.all():
         return mask, False
+    other = ~(belongs | pieces.around(main)) & (pieces.area > 0) & (pieces.height > OTHER * pieces.height[main])
     top, bottom = pieces.top[belongs].min(), pieces.bottom[belongs].max()
     left, right = pieces.left[belongs].min(), pieces.right[belongs].max()
     chosen = np.zeros_like(mask)
-    is_chosen = np.concatenate([[False], belongs]).astype(np.uint8)
-    chosen[top:bottom, left:right] = is_chosen.take(pieces.labels[top:bottom, left:right].astype(np.intp))
+    chosen[top:bottom, left:right] = np.concatenate([[False], belongs])[pieces.labels[top:bottom, left:right]]
     return chosen, bool(other.any())

@@ -19,11 +19,11 @@ from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead
 from training.novelty import NoveltySettings, feature_maps, fit_novelty
 from training.outliers import blanks, blobs, digit_kinds, jigsaws, noise, outlier_kinds, stripes
 
-QUICK = NoveltySettings(steps=300, batch_size=256, drawn=100, images=600)
-TOLD = {"scribbles, one wandering line": 0.7, "signs": 0.7}
+QUICK = NoveltySettings(steps=300, batch_size=256, drawn=300, images=600)
+TOLD = {"scribbles, one wandering line": 0.75, "signs": 0.75}
 """Where the committed bundle tells fewer than the 0.9 that are wanted (training/README.md has the figures). Some lines
 are a 2, a 3 or a 7 to a person too."""
-SEPARATED = {"signs": 0.94}
+SEPARATED = {"signs": 0.96}
 """Where the area under the ROC curve is below the 0.97 that is wanted."""
 
 
@@ -57,7 +57,7 @@ def test_planted_outliers_are_found(classifier: Classifier, fitted: tuple[Novelt
     assert np.mean(digits <= threshold) >= 0.9
     for kind in ("clothes", "noise, salt", "textures", "scribbles, zigzag"):
         others = novelty_of(head, classifier, torch.from_numpy(pictures(kind, 100)))
-        assert separation(digits, others) >= 0.9, kind
+        assert separation(digits, others) >= 0.95, kind
 
 
 def test_the_threshold_refuses_the_share_that_was_asked_for(classifier: Classifier, sample: Dataset) -> None:
@@ -145,4 +145,4 @@ def test_the_committed_bundle_tells_kinds_that_it_was_not_fitted_to(
     others = run_onnx(BUNDLE / MODEL, pictures(kind, 300)).novelty
     told = np.mean(others > Manifest.load(BUNDLE).novelty_threshold)
     assert separation(novelty_of_digits, others) >= SEPARATED.get(kind, 0.97)
-    assert told >= TOLD.get(kind, 0.88)  # 0.9 is wanted; 300 pictures leave two points to chance
+    assert told >= TOLD.get(kind, 0.9)
