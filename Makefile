@@ -21,10 +21,10 @@ train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write mo
 	$(VENVS)/dev/bin/python -m training $(PRESET_ARGS) $(ARGS)
 
 benchmark-accuracy: $(VENVS)/dev/.ready ## repeat the experiments with several seeds and renew the table in training/README.md
-	$(VENVS)/dev/bin/python -m training.benchmark $(ARGS)
+	$(VENVS)/dev/bin/python -m training.experiments.benchmark $(ARGS)
 
 article: $(VENVS)/dev/.ready ## run the article's three experiments as its notebook does
-	$(VENVS)/dev/bin/python -m training.reproduce $(ARGS)
+	$(VENVS)/dev/bin/python -m training.experiments.reproduce $(ARGS)
 
 loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it, or HOST=http://…
 	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) $(ARGS)
@@ -41,7 +41,7 @@ test: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## ruff, mypy and the who
 	$(VENVS)/dev/bin/mypy
 	$(VENVS)/dev/bin/hadolint Dockerfile
 	! $(VENVS)/test-serving/bin/python -c "import torch" 2>/dev/null
-	$(VENVS)/test-serving/bin/python -m pytest tests/serving tests/e2e -p no:cacheprovider
+	$(VENVS)/test-serving/bin/python -m pytest tests/models tests/serving tests/e2e -p no:cacheprovider
 	$(VENVS)/dev/bin/python -m pytest $(ARGS)
 
 clean: ## remove the environments and everything that can be made again, but not data/ or models/

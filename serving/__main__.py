@@ -11,10 +11,10 @@ from pydantic_settings import CliApp
 
 from models.manifest import INDEX, BundleError
 from serving.app import create_app
-from serving.index import NeighborIndex
+from serving.http.front import ShortCutProtocol
+from serving.index.memory import NeighborIndex
 from serving.metrics import remove_shared, share_between_workers
 from serving.model import ProviderError, load_model
-from serving.protocol import ShortCutProtocol
 from serving.settings import PREFIX, Settings, unknown_variables
 
 LIMITS_PER_REQUEST = 3

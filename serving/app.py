@@ -18,19 +18,19 @@ from threadpoolctl import threadpool_limits
 
 from models.manifest import INDEX
 from serving import errors
-from serving.answers import Services
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
-from serving.index import NeighborIndex
+from serving.http.answers import Services
+from serving.http.gate import RequestContext
+from serving.http.routes import router
+from serving.index.memory import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker
-from serving.middleware import RequestContext
 from serving.model import Model, Prediction, load_model
-from serving.routes import router
 from serving.settings import Settings
 
 GC_THRESHOLD = 50_000
 """How many objects more set off a collection; at Python's 700 the requests under way do so all the time."""
-ASSETS = Path(__file__).parent / "web"
+ASSETS = Path(__file__).parent / "http" / "web"
 DESCRIPTION = "Digit predictions, embeddings and similar images, learnt from a few labels."
 
 

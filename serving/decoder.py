@@ -7,10 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from serving.errors import AnswerTimeout, Overloaded, ServiceError
-from serving.images import clean_digit, decoded_pixels, open_image, to_digit
-from serving.ink import Seen
-from serving.structure import refuse_many_blocks
+from models.pictures.decode import clean_digit, decoded_pixels, open_image, to_digit
+from models.pictures.errors import PictureError
+from models.pictures.ink import Seen
+from serving.bombs import refuse_many_blocks
+from serving.errors import AnswerTimeout, Failure, Overloaded
 
 T = TypeVar("T")
 INLINE_BYTES = 16_384
@@ -50,7 +51,7 @@ class Decoder:
                 return to_digit(image)
         return None
 
-    async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[Seen | ServiceError]:
+    async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[Seen | Failure]:
         """Uploads → for each its digit, or what is wrong with it; clean ones here, the others on one thread.
 
         Raises Overloaded when too many wait; AnswerTimeout.
@@ -76,12 +77,12 @@ class Decoder:
         """Starts nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _decode_each(self, contents: Sequence[bytes]) -> list[Seen | ServiceError]:
-        seen: list[Seen | ServiceError] = []
+    def _decode_each(self, contents: Sequence[bytes]) -> list[Seen | Failure]:
+        seen: list[Seen | Failure] = []
         for content in contents:
             try:
                 seen.append(self._decode(content))
-            except ServiceError as error:
+            except PictureError as error:
                 seen.append(error)
         return seen
 

@@ -3,13 +3,16 @@
 ServiceError
 ├── MalformedRequest     400  the request makes no sense
 ├── SlowUpload           408  the body did not arrive in time
-├── TooLarge             413  more bytes or pixels than allowed
-├── NotAnImage           415  the bytes are no image of a known kind
-├── UndecodableImage     422  an image of a known kind, but damaged
+├── TooLarge             413  more bytes than allowed
 ├── ModelFailure         500  the model itself failed: our fault
 ├── Overloaded           503  the queue is full
 ├── Draining             503  the service is stopping
 └── AnswerTimeout        504  the model did not answer in time
+
+PictureError (models.pictures.errors)
+├── NotAnImage           415
+├── UndecodableImage     422
+└── TooLarge             413
 """
 
 import logging
@@ -20,6 +23,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+
+from models.pictures import errors as pictures
+from models.pictures.errors import NotAnImage, PictureError, UndecodableImage
 
 logger = logging.getLogger("serving")
 
@@ -40,14 +46,6 @@ class TooLarge(ServiceError):
     """More bytes or pixels than allowed."""
 
 
-class NotAnImage(ServiceError):
-    """The bytes are no image of a known kind."""
-
-
-class UndecodableImage(ServiceError):
-    """The image is damaged."""
-
-
 class ModelFailure(ServiceError):
     """The model failed."""
 
@@ -64,12 +62,15 @@ class AnswerTimeout(ServiceError):
     """The model did not answer in time."""
 
 
-STATUS: dict[type[ServiceError], int] = {
+Failure = ServiceError | PictureError
+FAILURES = (ServiceError, PictureError)
+STATUS: dict[type[Failure], int] = {
     MalformedRequest: 400,
     SlowUpload: 408,
     TooLarge: 413,
     NotAnImage: 415,
     UndecodableImage: 422,
+    pictures.TooLarge: 413,
     ModelFailure: 500,
     Overloaded: 503,
     Draining: 503,
@@ -83,7 +84,7 @@ def problem(status: int, title: str, detail: str) -> dict[str, object]:
     return {"type": "about:blank", "title": title, "status": status, "detail": detail}
 
 
-def problem_of(error: ServiceError) -> dict[str, object]:
+def problem_of(error: Failure) -> dict[str, object]:
     """What the client reads of `error`."""
     return problem(STATUS[type(error)], (type(error).__doc__ or "").rstrip("."), str(error))
 
@@ -93,7 +94,7 @@ def response(status: int, title: str, detail: str, headers: dict[str, str] | Non
     return Response(orjson.dumps(problem(status, title, detail)), status, headers, "application/problem+json")
 
 
-def response_to(error: ServiceError | ClientDisconnect) -> Response:
+def response_to(error: Failure | ClientDisconnect) -> Response:
     """The answer to a request that failed like this."""
     if isinstance(error, ClientDisconnect):
         error = MalformedRequest("the connection closed inside the body")
@@ -103,7 +104,7 @@ def response_to(error: ServiceError | ClientDisconnect) -> Response:
 
 
 async def _on_service_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError | ClientDisconnect)
+    assert isinstance(error, (*FAILURES, ClientDisconnect))
     return response_to(error)
 
 
@@ -132,7 +133,8 @@ def lines_of(response: Response) -> str:
 
 def install(app: FastAPI) -> None:
     """Makes every error of `app` a problem document; bugs are left to the outermost middleware."""
-    app.add_exception_handler(ServiceError, _on_service_error)
+    for kind in FAILURES:
+        app.add_exception_handler(kind, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(ClientDisconnect, _on_service_error)

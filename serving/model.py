@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.manifest import MODEL, BundleError, Manifest, TensorSpec
-from serving.buckets import Buckets
+from serving.sessions import Buckets
 
 logger = logging.getLogger("serving")
 

@@ -6,10 +6,10 @@ Not among the serving tests, which run without scikit-learn too.
 import numpy as np
 from sklearn.datasets import load_digits
 
-from serving.images import open_image, to_digit
+from models.pictures.decode import open_image, to_digit
 from serving.model import load_model
 from tests.conftest import BUNDLE
-from tests.serving.uploads import encoded
+from tests.pictures.uploads import encoded
 
 
 def test_digits_of_eight_by_eight_pixels_are_known() -> None:

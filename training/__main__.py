@@ -14,15 +14,15 @@ from sklearn.metrics import log_loss
 
 from models.manifest import INDEX, MODEL, BundleError
 from training import card, export, report
-from training.config import TrainingSettings
-from training.data import forget_labels, load_mnist
-from training.download import DataError
+from training.data.dataset import DataError, forget_labels
+from training.data.mnist import load_mnist
 from training.evaluate import accuracy, confusion_matrix, expected_calibration_error, share
 from training.monitor import Monitor
 from training.networks import ServedModel, count_parameters, select_device
-from training.novelty import fit_novelty
 from training.pipeline import train
 from training.provenance import EVENTS, conditions, git_commit, open_checkpoint
+from training.settings import TrainingSettings
+from training.stages.novelty import fit_novelty
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from training.data import Dataset
+from training.data.dataset import Dataset
 
 
 class Stateful(Protocol):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.augment import ViewSettings, random_views
 from training.networks import Backbone
+from training.views.digits import ViewSettings, random_views
 
 COLLAPSED_RANK = 4.0
 COLLAPSED_UNIFORMITY = -0.5

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metric, TensorSpec, sha256
-from training.config import TrainingSettings
-from training.data import Dataset
+from training.data.dataset import Dataset
 from training.networks import ServedModel
 from training.provenance import conditions, packages, plain
+from training.settings import TrainingSettings
 
 OPSET = 18
 """Read by onnxruntime, Triton and OpenVINO alike."""

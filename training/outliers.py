@@ -1,7 +1,7 @@
 """Pictures that are no digit, and the digits beside them: what the novelty head learns from.
 
 All are made here; no collection of other pictures is read. The kinds are few and crude on purpose: what counts is how
-well kinds are told that are not among them (tests/nondigits.py).
+well kinds are told that are not among them (tests/pictures/nondigits.py).
 """
 
 import math
@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training import drawings
-from training.augment import ViewSettings, random_views
 from training.drawings import SIZE, Images
+from training.views.digits import ViewSettings, random_views
 
 WILD = ViewSettings(rotation_degrees=15, scale=0.25, shear=0.35, translate_pixels=2.5, elastic_pixels=1.0)
 """What is no digit may stray further from its drawing than a digit may."""

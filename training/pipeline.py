@@ -6,17 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoint import Checkpoint
-from training.config import TrainingSettings
-from training.data import Dataset
+from training.data.dataset import Dataset
 from training.diagnostics import Diagnosis, diagnose
-from training.distill import distill, targets
-from training.finetune import finetune
 from training.loop import History, seeded_generator
 from training.monitor import Monitor
 from training.networks import TEACHER_WIDTHS, Backbone, Classifier, served_student
-from training.pretrain import pretrain
-from training.propagate import propagate
-from training.selftrain import selftrain
+from training.settings import TrainingSettings
+from training.stages.distill import distill, targets
+from training.stages.finetune import finetune
+from training.stages.pretrain import pretrain
+from training.stages.propagate import propagate
+from training.stages.selftrain import selftrain
 
 Observer = Callable[[str, nn.Module | Tensor], None]
 """Told each stage's name and what it made: a network, or the probabilities (n, classes) of all images.

@@ -1,5 +1,6 @@
 """What a run's weights depend on: settings, device, threads, precision, versions, code."""
 
+import ast
 import hashlib
 import subprocess
 from dataclasses import asdict, replace
@@ -10,12 +11,23 @@ import onnxruntime
 import torch
 
 from training.checkpoint import Checkpoint, run_key
-from training.config import TrainingSettings
-from training.data import UNLABELLED, Dataset
-from training.distill import DistillSettings
+from training.data.dataset import UNLABELLED, Dataset
 from training.loop import has_bfloat16
+from training.settings import TrainingSettings
+from training.stages.distill import DistillSettings
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy", "scipy")
+MAKES_WEIGHTS = (
+    "loop.py",
+    "losses.py",
+    "networks.py",
+    "pipeline.py",
+    "pseudo_labels.py",
+    "data/dataset.py",
+    "views/*.py",
+    "stages/*.py",
+)
+"""Modules that the weights of a run depend on."""
 RUNS = Path("runs")
 """Where unfinished runs are kept: started again under the same conditions, one goes on where it was stopped."""
 EVENTS = RUNS / "tensorboard"
@@ -47,11 +59,16 @@ def conditions(device: torch.device) -> dict[str, object]:
 
 
 def _surroundings(device: torch.device) -> dict[str, object]:
-    """What a half-finished run must find unchanged, besides data and settings: also this package's code."""
+    """What a half-finished run must find unchanged, besides data and settings: also the code that makes its weights."""
+    return {**conditions(device), **packages(), "code": code_of(Path(__file__).parent)}
+
+
+def code_of(package: Path) -> str:
+    """Hash of the modules that weights depend on, comments and layout left out."""
     code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(path.read_bytes())
-    return {**conditions(device), **packages(), "code": code.hexdigest()}
+    for path in sorted(path for pattern in MAKES_WEIGHTS for path in package.glob(pattern)):
+        code.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    return code.hexdigest()
 
 
 def plain(settings: TrainingSettings) -> dict[str, object]:

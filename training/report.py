@@ -15,8 +15,8 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from models.manifest import Metric
-from training.augment import ViewSettings, random_views
 from training.loop import History
+from training.views.digits import ViewSettings, random_views
 
 DPI = 110
 MAP_POINTS = 2000

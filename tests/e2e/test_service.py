@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from serving.model import load_model
 from tests.conftest import BUNDLE, ROOT, Digits
+from tests.pictures.uploads import encoded, enlarged, jpeg_of_segments, png_header
 from tests.servers import Service, clean_environment, command, running_service
-from tests.serving.uploads import encoded, enlarged, jpeg_of_segments, png_header
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What only a GPU can show; counted as skipped elsewhere. `python -m tests.gpu.throughput` tells how fast it is."""
+"""What only a GPU can show; counted as skipped elsewhere. `python -m tests.reports.throughput` tells how fast it is."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 
 from models.manifest import MODEL
-from serving.buckets import Bucket
 from serving.model import ANSWERED, CPU, CUDA, CUDA_OPTIONS, cuda_devices, load_model
+from serving.sessions import Bucket
 from tests.agreement import compare_every_batch_size
 from tests.conftest import BUNDLE, Digits
 

@@ -8,15 +8,15 @@ import torch
 
 from models.manifest import MODEL
 from tests.conftest import Digits
-from training.config import TrainingSettings
-from training.data import Dataset, forget_labels
-from training.distill import DistillSettings
+from training.data.dataset import Dataset, forget_labels
 from training.export import parity, write_onnx
-from training.finetune import FinetuneSettings
 from training.networks import NoveltyHead, ServedModel
 from training.pipeline import train
-from training.pretrain import PretrainSettings
-from training.selftrain import SelftrainSettings
+from training.settings import TrainingSettings
+from training.stages.distill import DistillSettings
+from training.stages.finetune import FinetuneSettings
+from training.stages.pretrain import PretrainSettings
+from training.stages.selftrain import SelftrainSettings
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 SMALL = TrainingSettings(

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.index import NeighborIndex
+from serving.index.memory import NeighborIndex
 from serving.model import Prediction
 
 LIMIT = 200_000

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from serving.app import create_app
-from serving.protocol import ShortCutProtocol
+from serving.http.front import ShortCutProtocol
 from serving.settings import Settings
 from tests.serving.fakes import LIMIT, FakeModel, fake_index
 

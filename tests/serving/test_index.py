@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serving.index import NeighborIndex, Query
+from serving.index.memory import NeighborIndex, Query
 
 
 def random_index(n: int = 500, dim: int = 8) -> tuple[NeighborIndex, np.ndarray[tuple[int, int], np.dtype[np.float32]]]:

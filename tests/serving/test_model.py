@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.manifest import BundleError, Manifest
-from serving.index import NeighborIndex
+from serving.index.memory import NeighborIndex
 from serving.model import CPU, ProviderError, cuda_devices, load_model
 from tests.conftest import BUNDLE, Digits
 

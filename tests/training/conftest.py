@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from training.data import Dataset
+from training.data.dataset import Dataset
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,14 @@ import torch
 
 from tests.conftest import ROOT
 from training.checkpoint import Checkpoint, StageCheckpoint, run_key
-from training.config import TrainingSettings
-from training.data import Dataset, forget_labels
-from training.distill import DistillSettings
-from training.finetune import FinetuneSettings
+from training.data.dataset import Dataset, forget_labels
 from training.pipeline import train
-from training.pretrain import PretrainSettings
-from training.selftrain import SelftrainSettings
+from training.provenance import code_of
+from training.settings import TrainingSettings
+from training.stages.distill import DistillSettings
+from training.stages.finetune import FinetuneSettings
+from training.stages.pretrain import PretrainSettings
+from training.stages.selftrain import SelftrainSettings
 
 SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
@@ -129,3 +131,21 @@ def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Pa
     killed = model_of(start("killed"))
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tensorboard"}
     assert killed == model_of(start("whole"))
+
+
+def test_a_run_is_voided_by_code_that_makes_weights_and_by_no_other(tmp_path: Path) -> None:
+    package = tmp_path / "training"
+    shutil.copytree(ROOT / "training", package, ignore=shutil.ignore_patterns("results", "__pycache__"))
+
+    def appended(name: str, text: str) -> bool:
+        """Whether that changes the code's hash."""
+        before = code_of(package)
+        with (package / name).open("a") as file:
+            file.write(text)
+        return code_of(package) != before
+
+    for name in ("experiments/timing.py", "report.py", "export.py", "evaluate.py", "__main__.py"):
+        assert not appended(name, "\nchanged = True\n"), name
+    for name in ("stages/distill.py", "views/digits.py", "loop.py", "data/dataset.py"):
+        assert not appended(name, "\n# a comment\n"), name
+        assert appended(name, "\nchanged = True\n"), name

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.augment import ViewSettings
-from training.data import Dataset
+from training.data.dataset import Dataset
 from training.diagnostics import alignment, diagnose, effective_rank, leave_one_out, uniformity
 from training.loop import seeded_generator
 from training.networks import Backbone
-from training.pretrain import PretrainSettings, pretrain
+from training.stages.pretrain import PretrainSettings, pretrain
+from training.views.digits import ViewSettings
 
 
 def test_alignment_of_opposite_equal_and_orthogonal_vectors() -> None:

@@ -12,9 +12,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from tests.conftest import BUNDLE, ROOT, Digits
+from tests.pictures.uploads import encoded
 from tests.servers import running_service
-from tests.serving.uploads import encoded
-from training.data import load_mnist
+from training.data.mnist import load_mnist
 from training.evaluate import accuracy
 from training.export import run_onnx
 

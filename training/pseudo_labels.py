@@ -1,0 +1,49 @@
+"""What the stages do with probabilities that stand for labels. Knows nothing about images or networks."""
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def scale_to(scores: NDArray[np.float32], frequencies: NDArray[np.float32], rounds: int = 50) -> NDArray[np.float32]:
+    """Rows that sum to 1, columns that on average are `frequencies` (classes,): Sinkhorn & Knopp 1967.
+
+    A row of zeros (an image that no label reaches) starts as `frequencies`.
+    """
+    scores = np.where(scores.sum(axis=1, keepdims=True) > 0, scores, frequencies)
+    for _ in range(rounds):
+        scores = scores * (frequencies / scores.mean(axis=0).clip(1e-12))
+        scores = scores / scores.sum(axis=1, keepdims=True)
+    return np.asarray(scores, dtype=np.float32)
+
+
+def combine(probabilities: Tensor, others: Tensor, weight: float = 1.0) -> Tensor:
+    """Normalised product of two (n, classes) opinions, the second to the power of `weight`; neither can veto."""
+    return (probabilities.clamp_min(1e-6).log() + weight * others.clamp_min(1e-4).log()).softmax(dim=1)
+
+
+class DistributionAlignment:
+    """Rescales predictions so that, on average, every class is as frequent as in `target`.
+
+    Args:
+        target: (classes,) float, the class frequencies to keep; sums to 1.
+    """
+
+    def __init__(self, target: Tensor, momentum: float = 0.99) -> None:
+        self._target = target
+        self._mean = target.clone()
+        self._momentum = momentum
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """(n, classes) → (n, classes), rows sum to 1; also updates the running mean."""
+        self._mean = self._momentum * self._mean + (1 - self._momentum) * probabilities.mean(dim=0)
+        aligned = probabilities * (self._target / self._mean)
+        return aligned / aligned.sum(dim=1, keepdim=True)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running mean."""
+        return {"mean": self._mean}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Goes on from `state`."""
+        self._mean = state["mean"].to(self._target.device)

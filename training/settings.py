@@ -1,0 +1,62 @@
+"""Every setting of the pipeline, frozen; the command line derives from these fields and their docstrings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.stages.distill import DistillSettings
+from training.stages.finetune import FinetuneSettings
+from training.stages.novelty import NoveltySettings
+from training.stages.pretrain import PretrainSettings
+from training.stages.propagate import PropagateSettings
+from training.stages.selftrain import SelftrainSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """From unlabelled images and a few labels to a bundle that `python -m serving` serves.
+
+    Progress goes to stderr; the last line on stdout is one JSON document.
+    """
+
+    name: str = "digits"
+    """The bundle's name, the first half of `name@version`."""
+    output: Path = Path("models/digits")
+    """Folder that receives the bundle; an older one there is replaced."""
+    data: Path = Path("data")
+    """Folder that holds the data set, or receives it."""
+    labels: int = 200
+    """How many of the training images keep their label: the first ones."""
+    images: int | None = None
+    """Use only the first so many training images; all of them when not given."""
+    seed: int = 0
+    """Source of all randomness: the same seed on the same machine gives the same weights."""
+    index_size: int = 10_000
+    """How many training images go into the similarity index, at most."""
+    pretrain: PretrainSettings = PretrainSettings()
+    """Self-supervised stage."""
+    propagate: PropagateSettings = PropagateSettings()
+    """Labels spread along neighbours."""
+    finetune: FinetuneSettings = FinetuneSettings()
+    """Few-label stage."""
+    selftrain: SelftrainSettings = SelftrainSettings()
+    """Pseudo-label stage."""
+    distill: DistillSettings = DistillSettings()
+    """The served network's stage."""
+    novelty: NoveltySettings = NoveltySettings()
+    """What is no digit."""
+
+    def check(self, available: int) -> None:
+        """Raises ValueError for counts that cannot work with `available` training images."""
+        images = available if self.images is None else self.images
+        if not 0 < images <= available:
+            raise ValueError(f"--images {images}: there are {available:,}")
+        if not 0 < self.labels <= images:
+            raise ValueError(f"--labels {self.labels}: there are {images:,} images")
+        if self.index_size < 1:
+            raise ValueError(f"--index-size {self.index_size}: at least 1")
+        if images <= self.propagate.neighbours:
+            raise ValueError(f"--propagate.neighbours {self.propagate.neighbours}: there are only {images:,} images")
+        for stage in ("pretrain", "selftrain", "distill"):
+            size = getattr(self, stage).batch_size
+            if images < size:
+                raise ValueError(f"--{stage}.batch-size {size}: there are only {images:,} images")

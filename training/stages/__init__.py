@@ -1,0 +1,1 @@
+"""The stages of a training; none imports another."""
