@@ -11,10 +11,11 @@ from pydantic_settings import CliApp
 
 from models.manifest import INDEX, BundleError
 from serving.app import create_app
-from serving.http.front import ShortCutProtocol
+from serving.http.front import Front
 from serving.index.memory import NeighborIndex
 from serving.metrics import remove_shared, share_between_workers
-from serving.model import ProviderError, load_model
+from serving.model import load_model
+from serving.sessions import ProviderError
 from serving.settings import PREFIX, Settings, unknown_variables
 
 LIMITS_PER_REQUEST = 3
@@ -50,7 +51,7 @@ def serve(settings: Settings) -> None:
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,  # the client's address is not used
-        "http": ShortCutProtocol,
+        "http": Front,
         "ws": "none",
         "timeout_graceful_shutdown": math.ceil(LIMITS_PER_REQUEST * settings.request_timeout_s) + STOP_GRACE_S,
     }

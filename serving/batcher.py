@@ -17,14 +17,15 @@ from queue import SimpleQueue
 from typing import Generic, NamedTuple, TypeVar
 
 from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded, ServiceError
+from serving.waiting import Done, result_of
 
 I = TypeVar("I")
 O = TypeVar("O")
 logger = logging.getLogger("serving")
 
 
-class Answer(NamedTuple, Generic[O]):
-    """The results of what was submitted together, with where their time went."""
+class Results(NamedTuple, Generic[O]):
+    """The results of one group, with where their time went."""
 
     values: Sequence[O]
     queue_s: float
@@ -32,22 +33,20 @@ class Answer(NamedTuple, Generic[O]):
     run_s: float
     """Seconds that their batch took."""
 
-    @property
-    def timing(self) -> str:
-        """As W3C Server-Timing, in milliseconds."""
-        return f"queue;dur={self.queue_s * 1e3:.3f}, inference;dur={self.run_s * 1e3:.3f}"
-
 
 @dataclass(slots=True, eq=False)
 class Group(Generic[I, O]):
     """What was submitted together."""
 
     items: Sequence[I]
-    done: Callable[[Answer[O] | ServiceError], None]
-    """Called once, in the event loop, unless `settled` before."""
+    done: Done[Results[O]]
     since: float
     settled: bool = False
-    """Whether nobody waits for it any more: it was answered, or its caller has set this and left."""
+    """Whether nobody waits for it any more: it was answered, or its caller has left."""
+
+    def cancel(self) -> None:
+        """Its caller has left: it is dropped when the next batch forms, and `done` is not called."""
+        self.settled = True
 
 
 class DynamicBatcher(Generic[I, O]):
@@ -55,7 +54,7 @@ class DynamicBatcher(Generic[I, O]):
 
     Args:
         run: n items → n results, in order; blocking. What it raises reaches every caller of its batch.
-        on_batch: told each batch's size and seconds, and how many items wait, after it ran.
+        on_batch: called after each batch with its size, its seconds, and the number of items that wait.
     """
 
     def __init__(
@@ -116,20 +115,15 @@ class DynamicBatcher(Generic[I, O]):
             self._expiry.cancel()
         self._batches.put(None)
 
-    async def submit(self, items: Sequence[I]) -> Answer[O]:
-        """The results of `items`, as `add` hands them over. Raises what `add` raises and hands over."""
-        future: asyncio.Future[Answer[O]] = asyncio.get_running_loop().create_future()
-        group = self.add(items, partial(_settle, future))
-        try:
-            return await future
-        finally:
-            group.settled = True
+    async def submit(self, items: Sequence[I]) -> Results[O]:
+        """The results of `items`; raises what `add` raises and what it gives to `done`."""
+        return await result_of(partial(self.add, items))
 
-    def add(self, items: Sequence[I], done: Callable[[Answer[O] | ServiceError], None]) -> Group[I, O]:
+    def add(self, items: Sequence[I], done: Done[Results[O]]) -> Group[I, O]:
         """Queues `items`, which share a batch: at least one, at most `max_batch_size`.
 
-        `done` is given their results; or AnswerTimeout, Draining, or ModelFailure when `run` failed. Without a task
-        or a future for each request, this is what the busiest callers use. Raises Overloaded or Draining.
+        `done` is given their results, or AnswerTimeout, Draining, or ModelFailure when `run` failed. It costs neither
+        a task nor a future. Raises Overloaded or Draining.
         """
         size, loop = len(items), self._loop
         if not 0 < size <= self.max_batch_size:
@@ -181,11 +175,11 @@ class DynamicBatcher(Generic[I, O]):
                 results = error
             if self._loop.is_closed():
                 return
-            self._loop.call_soon_threadsafe(self._answer, results, len(items), started, time.perf_counter())
+            self._loop.call_soon_threadsafe(self._deliver, results, len(items), started, time.perf_counter())
             del batch, items, results  # what they refer to need not live until the next batch
 
-    def _answer(self, results: Sequence[O] | Exception, size: int, started: float, ended: float) -> None:
-        """Gives every caller of the batch that ran its part, and starts the next one."""
+    def _deliver(self, results: Sequence[O] | Exception, size: int, started: float, ended: float) -> None:
+        """Starts the next batch, then gives each group of the last one its share of the results."""
         batch, self._running, self._busy_since = self._running, [], None
         self._form()
         if isinstance(results, Exception):
@@ -197,12 +191,12 @@ class DynamicBatcher(Generic[I, O]):
         first, run_s = 0, ended - started
         for group in batch:
             last = first + len(group.items)
-            _give(group, Answer(results[first:last], started - group.since, run_s))
+            _give(group, Results(results[first:last], started - group.since, run_s))
             first = last
         self._on_batch(size, run_s, self._waiting)
 
     def _expire(self) -> None:
-        """Tells those who have waited too long, and looks again when the next one will have."""
+        """Ends groups that have waited longer than the timeout, and schedules itself for the next one."""
         assert self._loop is not None
         now = time.perf_counter()
         pending = [group for group in chain(self._running, self._queue) if not group.settled]
@@ -215,21 +209,12 @@ class DynamicBatcher(Generic[I, O]):
             self._expiry = self._loop.call_later(oldest + self._timeout_s - now, self._expire)
 
 
-def _give(group: Group[I, O], result: Answer[O] | ServiceError) -> None:
-    """Tells a caller that still waits; one that cannot bear it must not keep the others from being told."""
+def _give(group: Group[I, O], result: Results[O] | ServiceError) -> None:
+    """Delivers the result unless the caller has left; an exception in one callback must not reach the others."""
     if group.settled:
         return
     group.settled = True
     try:
         group.done(result)
     except Exception:
-        logger.exception("an answer could not be given")
-
-
-def _settle(future: "asyncio.Future[Answer[O]]", result: Answer[O] | ServiceError) -> None:
-    if future.done():
-        return
-    if isinstance(result, ServiceError):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+        logger.exception("a result could not be delivered")

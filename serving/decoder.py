@@ -11,7 +11,7 @@ from models.pictures.decode import clean_digit, decoded_pixels, open_image, to_d
 from models.pictures.errors import PictureError
 from models.pictures.ink import Seen
 from serving.bombs import refuse_many_blocks
-from serving.errors import AnswerTimeout, Failure, Overloaded
+from serving.errors import AnswerTimeout, Overloaded
 
 T = TypeVar("T")
 INLINE_BYTES = 16_384
@@ -22,27 +22,22 @@ WAITING_PER_THREAD = 8
 
 
 class Decoder:
-    """A pool of one thread a core; what it cannot start or finish in time is refused."""
+    """A pool of one thread a core.
 
-    def __init__(self, max_pixels: int) -> None:
+    Args:
+        max_pixels: larger images are refused.
+        timeout_s: seconds after which a caller gets AnswerTimeout.
+    """
+
+    def __init__(self, max_pixels: int, timeout_s: float) -> None:
         self._max_pixels = max_pixels
+        self._timeout_s = timeout_s
         self._threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decoder")
         self._unfinished: set[Future[Any]] = set()
 
-    async def decode(self, content: bytes, timeout_s: float) -> Seen:
-        """Upload → its digit.
-
-        Raises NotAnImage, UndecodableImage or TooLarge; Overloaded when too many wait; AnswerTimeout.
-        """
-        seen = self.decode_at_once(content)
-        return await self._on_a_thread(partial(self._decode, content), timeout_s) if seen is None else seen
-
-    def decode_at_once(self, content: bytes) -> Seen | None:
-        """A small upload → its digit; None for one that needs a thread.
-
-        Raises NotAnImage, UndecodableImage or TooLarge.
-        """
+    def decode_here(self, content: bytes) -> Seen | None:
+        """A small upload → what it shows; None for one that needs a thread. Raises PictureError."""
         if (clean := clean_digit(content)) is not None:
             return Seen(clean)
         if len(content) <= INLINE_BYTES:
@@ -51,40 +46,44 @@ class Decoder:
                 return to_digit(image)
         return None
 
-    async def decode_many(self, contents: Sequence[bytes], timeout_s: float) -> list[Seen | Failure]:
-        """Uploads → for each its digit, or what is wrong with it; clean ones here, the others on one thread.
+    async def decode(self, content: bytes) -> Seen:
+        """Any upload → what it shows, on a thread. Raises PictureError, Overloaded or AnswerTimeout."""
+        return await self._on_a_thread(partial(self._decode, content))
 
-        Raises Overloaded when too many wait; AnswerTimeout.
+    async def decode_many(self, contents: Sequence[bytes]) -> list[Seen | PictureError]:
+        """Uploads → for each what it shows, or what is wrong with it; prepared ones here, the others on one thread.
+
+        Raises Overloaded or AnswerTimeout.
         """
         clean = [clean_digit(content) for content in contents]
-        others = [content for content, digit in zip(contents, clean, strict=True) if digit is None]
-        decoded = iter(await self._on_a_thread(partial(self._decode_each, others), timeout_s) if others else ())
-        return [next(decoded) if digit is None else Seen(digit) for digit in clean]
+        others = [content for content, pixels in zip(contents, clean, strict=True) if pixels is None]
+        decoded = iter(await self._on_a_thread(partial(self._decode_each, others)) if others else ())
+        return [next(decoded) if pixels is None else Seen(pixels) for pixels in clean]
 
-    async def _on_a_thread(self, decode: Callable[[], T], timeout_s: float) -> T:
+    def close(self) -> None:
+        """Starts nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _on_a_thread(self, decode: Callable[[], T]) -> T:
         if len(self._unfinished) >= self._threads * (1 + WAITING_PER_THREAD):
             raise Overloaded(f"{len(self._unfinished)} large images wait to be decoded already; try again later")
         work = self._pool.submit(decode)
         self._unfinished.add(work)
         work.add_done_callback(self._unfinished.discard)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 return await asyncio.wrap_future(work)
         except TimeoutError:
-            raise AnswerTimeout(f"the image was not decoded within {timeout_s} s") from None
+            raise AnswerTimeout(f"the image was not decoded within {self._timeout_s} s") from None
 
-    def close(self) -> None:
-        """Starts nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _decode_each(self, contents: Sequence[bytes]) -> list[Seen | Failure]:
-        seen: list[Seen | Failure] = []
+    def _decode_each(self, contents: Sequence[bytes]) -> list[Seen | PictureError]:
+        decoded: list[Seen | PictureError] = []
         for content in contents:
             try:
-                seen.append(self._decode(content))
+                decoded.append(self._decode(content))
             except PictureError as error:
-                seen.append(error)
-        return seen
+                decoded.append(error)
+        return decoded
 
     def _decode(self, content: bytes) -> Seen:
         refuse_many_blocks(content)

@@ -1,22 +1,119 @@
-"""A graph at a few fixed batch sizes, in buffers that are bound once: what a GPU wants. Knows neither bundle nor CUDA.
+"""All that is onnxruntime: sessions on the CPU and on CUDA. Knows nothing about bundles or what a graph means."""
 
-cuDNN plans a convolution for one shape, and since 1.20 onnxruntime's kernel keeps no plan but that of the last shape
-its session saw (https://github.com/microsoft/onnxruntime/issues/23006): batches of changing sizes are planned again
-and again, warmed up or not. So each size has a session of its own, and a batch is padded to the next size.
-"""
-
+import ctypes
+import logging
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime import OrtValue
+from onnxruntime import InferenceSession, OrtValue
+
+logger = logging.getLogger("serving")
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+CUDA_OPTIONS = {"use_tf32": "0"}
+"""TF32 rounds factors to 10 bits: answers would differ from the CPU's, and from card to card."""
+BATCH = "batch"
+"""What the graph calls its dynamic dimension."""
+Run = Callable[[list[str], dict[str, NDArray[np.uint8]]], list[NDArray[np.float32]]]
+"""Names of outputs, and inputs by their names → these outputs: a session's `run`."""
+
+
+class ProviderError(RuntimeError):
+    """The asked execution provider does not work on this machine."""
+
+
+class GraphError(ValueError):
+    """onnxruntime cannot run the file."""
+
+
+class Runner(NamedTuple):
+    """A graph that has run."""
+
+    provider: str
+    run: Run
+
+
+def open_runner(
+    path: Path, session: InferenceSession, wanted: Literal["auto", "cpu", "cuda"], threads: int, largest: int
+) -> Runner:
+    """Runs the graph of `session`, which is `path` on the CPU, there or on CUDA, in batches of at most `largest`.
+
+    Raises ProviderError when `wanted` is "cuda" and CUDA does not work.
+    """
+    buckets = _on_cuda(path, threads, largest) if wanted != "cpu" else None
+    if buckets:
+        return Runner(CUDA, buckets.run)
+    if wanted == "cuda":
+        raise ProviderError(
+            "--provider cuda, but CUDA does not work here (see the log above): it takes an NVIDIA GPU with "
+            "its driver and the extra `serve-cuda`; --provider auto falls back to the CPU"
+        )
+    return Runner(CPU, session.run)
+
+
+def open_session(
+    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int, batch: int | None = None
+) -> InferenceSession:
+    """A session that has run, for batches of any size, or of `batch` images and no others. Raises GraphError."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn a core
+    if batch is not None:  # then nothing of the graph computes shapes, which CUDA would leave to the CPU
+        options.add_free_dimension_override_by_name(BATCH, batch)
+    try:
+        session = InferenceSession(str(path), options, providers=providers)
+        (image,) = session.get_inputs()
+        blank = np.zeros([size if isinstance(size, int) else batch or 1 for size in image.shape], np.uint8)
+        session.run(None, {image.name: blank})
+    except Exception as error:  # onnxruntime's exceptions have no common base but this
+        raise GraphError(f"{path}: onnxruntime cannot run it: {error}") from error
+    return session
+
+
+def open_cuda_session(path: Path, threads: int, batch: int) -> InferenceSession:
+    """A session that has run on CUDA. Raises GraphError or ProviderError."""
+    session = open_session(path, [(CUDA, CUDA_OPTIONS), CPU], threads, batch)
+    if session.get_providers()[0] != CUDA:  # it says so only once it has run
+        raise ProviderError("onnxruntime fell back to the CPU")
+    return session
+
+
+def _on_cuda(path: Path, threads: int, largest: int) -> "Buckets | None":
+    """What has really run on CUDA, at every size, or None: onnxruntime lists CUDA even where it cannot work."""
+    if CUDA not in onnxruntime.get_available_providers() or not cuda_devices():
+        logger.info("no CUDA device")
+        return None
+    onnxruntime.preload_dlls()
+    try:
+        return Buckets(partial(open_cuda_session, path, threads), largest, "cuda")
+    except Exception as error:  # again no common base; a GPU may also lack the memory for the largest batch
+        logger.warning("CUDA does not work: %s", error)
+        return None
+
+
+def cuda_devices() -> int:
+    """How many GPUs the NVIDIA driver sees; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
 
 
 class Bucket:
     """A session for batches of one size, with one input (uint8) and its outputs (float32) in memory of `device`."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, device: str) -> None:
+    def __init__(self, session: InferenceSession, device: str) -> None:
         (image,) = session.get_inputs()
         self._padded = np.zeros(image.shape, np.uint8)
         self._input = OrtValue.ortvalue_from_shape_and_type(image.shape, np.uint8, device)
@@ -34,7 +131,7 @@ class Bucket:
     def run(self, names: list[str], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """(n, …) uint8, n at most the session's size → the named outputs, (n, …) float32 each."""
         count = len(images)
-        self._padded[:count] = images  # what lies behind them is computed too, and thrown away
+        self._padded[:count] = images  # the rows behind them are computed too, and dropped
         self._input.update_inplace(self._padded)
         self._session.run_with_iobinding(self._binding)  # returns when the device is done
         # Copied, since `numpy` may return a view of the buffer that the next batch overwrites.
@@ -44,13 +141,18 @@ class Bucket:
 class Buckets:
     """Answers as a session's `run` does, for batches of up to `largest`; from one thread at a time.
 
+    cuDNN plans a convolution for one shape, and since 1.20 onnxruntime's kernel keeps no plan but that of the last
+    shape its session saw (https://github.com/microsoft/onnxruntime/issues/23006): batches of changing sizes would be
+    planned again and again. So each size has a session and bound buffers of its own, and a batch is padded to the next
+    size.
+
     Args:
         open_session: a batch size → a session that takes batches of just this size.
         largest: the last size; the others are the powers of two below it.
         device: where onnxruntime is to keep the buffers, "cuda" or "cpu".
     """
 
-    def __init__(self, open_session: Callable[[int], onnxruntime.InferenceSession], largest: int, device: str) -> None:
+    def __init__(self, open_session: Callable[[int], InferenceSession], largest: int, device: str) -> None:
         sizes = [min(1 << power, largest) for power in range((largest - 1).bit_length() + 1)]
         self._buckets = [Bucket(open_session(size), device) for size in sizes]
 

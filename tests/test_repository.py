@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 SERVING = {"serving", "models", "numpy", "onnxruntime", "PIL", "fastapi", "starlette", "uvicorn", "orjson"}
-SERVING |= {"cv2", "pydantic", "pydantic_settings", "prometheus_client", "threadpoolctl"}
+SERVING |= {"cv2", "httptools", "pydantic", "pydantic_settings", "prometheus_client", "threadpoolctl"}
 ALLOWED = {
     "models": {"models", "numpy", "PIL", "cv2"},
     "serving": SERVING,

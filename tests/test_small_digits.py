@@ -16,5 +16,5 @@ def test_digits_of_eight_by_eight_pixels_are_known() -> None:
     pixels, labels = load_digits(return_X_y=True)
     images = np.clip(pixels * 16, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
     seen = np.stack([to_digit(open_image(encoded(one), 1000)).digit for one in images])
-    named = [one.digit for one in load_model(BUNDLE, "cpu", 1).run_batch(seen[:, None])]
+    named = [one.class_index for one in load_model(BUNDLE, "cpu", 1).run_batch(seen[:, None])]
     assert np.mean(named == labels) >= 0.95

@@ -1,173 +1,131 @@
-"""The bytes of an upload → the bytes of the answer, for every route that takes images. Knows nothing about HTTP."""
+"""What is answered to an image, and how it is written. Knows neither sockets nor the framework."""
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from models.pictures.decode import as_png
-from serving.batcher import Answer, DynamicBatcher
-from serving.decoder import Decoder
-from serving.errors import FAILURES, problem_of
-from serving.http.uploads import check_size, many_images, one_image
-from serving.index.memory import Neighbor, Query
-from serving.metrics import Metrics
-from serving.model import Model, Prediction
-from serving.settings import Settings
+from serving.errors import Failure
+from serving.http.problems import document_of
+from serving.http.replies import JSON, OCTETS, Reply
+from serving.index.memory import Neighbor
+from serving.model import Model
+from serving.service import Answer, Answers
 
-JSON, OCTETS = "application/json", "application/octet-stream"
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
+Fields = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Services:
-    """What the answers are made with."""
-
-    settings: Settings
-    model: Model
-    batcher: DynamicBatcher[NDArray[np.uint8], Prediction]
-    searcher: DynamicBatcher[Query, list[Neighbor]]
-    decoder: Decoder
-    metrics: Metrics
-
-
-class Reply(NamedTuple):
-    """What is answered when nothing went wrong."""
-
-    content: bytes
-    timing: str
-    """Queue and inference milliseconds, as W3C Server-Timing."""
-    media_type: str = JSON
-
-
-class Kind(NamedTuple):
-    """What is answered to one image."""
+class Format(NamedTuple):
+    """One way to answer an image."""
 
     route: str
-    render: Callable[[Prediction, bool, str], bytes]
-    """What the model says, whether the picture showed several digits, and the model's name → content."""
+    render: Callable[[Answer, Model], Fields | bytes]
+    """JSON's fields, or the content itself."""
     media_type: str = JSON
     neighbors: int = 0
-    """How many similar images are asked for instead."""
+    """How many similar images are asked for."""
+
+    def reply(self, answer: Answer, model: Model) -> Reply:
+        """The answer, written in this format."""
+        rendered = self.render(answer, model)
+        content = rendered if isinstance(rendered, bytes) else to_json(rendered)
+        return Reply(content, self.media_type, headers=(server_timing(answer),))
 
 
-def _predicted(prediction: Prediction, several: bool, model: str) -> bytes:
-    return to_json({**_as_predicted(prediction, several), "model": model})
+def _predicted(answer: Answer, model: Model) -> Fields:
+    return {**prediction_of(answer), "model": model.name}
 
 
-def _predicted_and_embedded(prediction: Prediction, several: bool, model: str) -> bytes:
-    return to_json({**_as_predicted(prediction, several), "model": model, "embedding": prediction.embedding})
+def _predicted_and_embedded(answer: Answer, model: Model) -> Fields:
+    return {**_predicted(answer, model), "embedding": answer.prediction.embedding}
 
 
-def _embedded(prediction: Prediction, _several: bool, model: str) -> bytes:
-    return to_json({"embedding": prediction.embedding, "dim": len(prediction.embedding), "model": model})
+def _embedded(answer: Answer, model: Model) -> Fields:
+    return {**embedding_of(answer), "dim": model.dim, "model": model.name}
 
 
-def _embedded_octets(prediction: Prediction, _several: bool, _model: str) -> bytes:
-    return prediction.embedding.astype("<f4").tobytes()
+def _embedded_octets(answer: Answer, _model: Model) -> bytes:
+    return answer.prediction.embedding.astype("<f4").tobytes()
 
 
-PREDICT = Kind("/predict", _predicted)
-PREDICT_AND_EMBED = Kind("/predict", _predicted_and_embedded)
-EMBED = Kind("/embed", _embedded)
-EMBED_OCTETS = Kind("/embed", _embedded_octets, OCTETS)
-SEARCH = {k: Kind("/search", _predicted, neighbors=k) for k in range(1, MAX_NEIGHBORS + 1)}
-KINDS: Mapping[bytes, Kind] = {
+def _similar(answer: Answer, model: Model) -> Fields:
+    return similar(answer.neighbors, model)
+
+
+def debugging(fmt: Format) -> Format:
+    """`fmt`, with what the model saw as a data URI (RFC 2397) that browsers show."""
+
+    def render(answer: Answer, model: Model) -> Fields | bytes:
+        fields = fmt.render(answer, model)
+        assert isinstance(fields, dict)
+        shown = base64.b64encode(as_png(answer.found.digit)).decode()
+        return {**fields, "seen": f"data:image/png;base64,{shown}"}
+
+    return fmt._replace(render=render)
+
+
+PREDICT = Format("/predict", _predicted)
+PREDICT_AND_EMBED = Format("/predict", _predicted_and_embedded)
+EMBED = Format("/embed", _embedded)
+EMBED_OCTETS = Format("/embed", _embedded_octets, OCTETS)
+SEARCH = {k: Format("/search", _similar, neighbors=k) for k in range(1, MAX_NEIGHBORS + 1)}
+FORMATS: Mapping[bytes, Format] = {
     b"/predict": PREDICT,
     b"/predict?embedding=true": PREDICT_AND_EMBED,
     b"/embed": EMBED,
     b"/search": SEARCH[DEFAULT_NEIGHBORS],
-    **{b"/search?k=%d" % k: kind for k, kind in SEARCH.items()},
+    **{b"/search?k=%d" % k: fmt for k, fmt in SEARCH.items()},
 }
-"""By URL, where it can be told from the URL as a whole, without FastAPI."""
+"""By request target, where that alone tells the format."""
 
 
-def embed_kind(accept: str) -> Kind:
-    """The embedding as JSON; as little-endian float32 for who accepts octets."""
+def embedding_format(accept: str) -> Format:
+    """As JSON; as little-endian float32 for a client that accepts octets."""
     return EMBED_OCTETS if OCTETS in accept else EMBED
 
 
-def found(neighbors: list[Neighbor], model: str) -> bytes:
-    """The most similar images, best first."""
-    return to_json({"neighbors": neighbors, "model": model})
-
-
-async def answer_one(body: bytes, deps: Services, kind: Kind, debug: bool = False) -> Reply:
-    """What is asked of the one image in an upload; a bad image is refused before it is queued.
-
-    With `debug`, also the 28×28 pixels that the model saw, as a data URI (RFC 2397) that browsers show.
-    """
-    check_size(len(body), deps.settings.max_upload_bytes)
-    seen = await deps.decoder.decode(one_image(body), deps.settings.request_timeout_s)
-    answer = await deps.batcher.submit([seen.digit])
-    if kind.neighbors:
-        similar = await deps.searcher.submit([Query(answer.values[0].embedding, kind.neighbors)])
-        content = found(similar.values[0], deps.model.name)
-    else:
-        content = kind.render(answer.values[0], seen.several, deps.model.name)
-    if debug:
-        shown = "data:image/png;base64," + base64.b64encode(as_png(seen.digit)).decode()
-        content = orjson.dumps({**orjson.loads(content), "seen": shown})
-    return Reply(content, timing(answer), kind.media_type)
-
-
-async def predicted_batch(body: bytes, deps: Services) -> Reply:
-    """Which digit is on each image."""
-    results, spent = await _ask_model_many(body, deps, _as_predicted)
-    return Reply(to_json({"results": results, "model": deps.model.name}), spent)
-
-
-async def embedded_batch(body: bytes, deps: Services) -> Reply:
-    """Each image as a unit vector."""
-    results, spent = await _ask_model_many(body, deps, lambda one, _several: {"embedding": one.embedding})
-    return Reply(to_json({"results": results, "dim": deps.model.dim, "model": deps.model.name}), spent)
-
-
-async def _ask_model_many(
-    body: bytes, deps: Services, render: Callable[[Prediction, bool], dict[str, Any]]
-) -> tuple[list[dict[str, Any]], str]:
-    """For each image in an upload what the model says of it, or what is wrong with it.
-
-    One batch after the other, so that other requests get their turn in between.
-    """
-    contents, size = many_images(body), deps.batcher.max_batch_size
-    results: list[dict[str, Any]] = []
-    answers = []
-    for first in range(0, len(contents), size):
-        decoded = await deps.decoder.decode_many(contents[first : first + size], deps.settings.request_timeout_s)
-        digits = [one.digit for one in decoded if not isinstance(one, FAILURES)]
-        if digits:
-            answers.append(await deps.batcher.submit(digits))
-        predictions = iter(answers[-1].values if digits else ())
-        results += [
-            {"error": problem_of(one)} if isinstance(one, FAILURES) else render(next(predictions), one.several)
-            for one in decoded
-        ]
-    return results, timing(*answers)
-
-
-def _as_predicted(prediction: Prediction, several: bool) -> dict[str, Any]:
-    digit, probabilities, _, known, novelty = prediction
+def prediction_of(answer: Answer) -> Fields:
+    """One image's prediction."""
+    prediction = answer.prediction
     return {
-        "digit": digit,
-        "confidence": probabilities[digit],
-        "known": known,
-        "novelty": novelty,
-        "several": several,
-        "probabilities": probabilities,
+        "digit": prediction.class_index,
+        "confidence": prediction.probabilities[prediction.class_index],
+        "known": prediction.known,
+        "novelty": prediction.novelty,
+        "several": answer.found.several,
+        "probabilities": prediction.probabilities,
     }
 
 
-def timing(*answers: Answer[Prediction]) -> str:
-    """Server-Timing of these answers together."""
-    queue_s, run_s = sum(answer.queue_s for answer in answers), sum(answer.run_s for answer in answers)
-    return Answer[Prediction]((), queue_s, run_s).timing
+def embedding_of(answer: Answer) -> Fields:
+    """One image's embedding."""
+    return {"embedding": answer.prediction.embedding}
 
 
-def to_json(content: dict[str, Any]) -> bytes:
+def similar(neighbors: list[Neighbor], model: Model) -> Fields:
+    """The most similar images, best first."""
+    return {"neighbors": neighbors, "model": model.name}
+
+
+def batch_reply(answers: Answers, render: Callable[[Answer], Fields], others: Fields) -> Reply:
+    """One result for each image, in order: an answer, or what is wrong with it."""
+    results = [render(one) if isinstance(one, Answer) else failed(one) for one in answers.each]
+    return Reply(to_json({"results": results, **others}), headers=(server_timing(answers),))
+
+
+def failed(failure: Failure) -> Fields:
+    """Stands where an image's answer would."""
+    return {"error": document_of(failure)}
+
+
+def server_timing(spent: Answer | Answers) -> tuple[str, str]:
+    """The W3C header with milliseconds in the queue and in the model."""
+    return "server-timing", f"queue;dur={spent.queue_s * 1e3:.3f}, inference;dur={spent.run_s * 1e3:.3f}"
+
+
+def to_json(fields: Fields) -> bytes:
     """JSON, numpy arrays included: float32 is written with as many digits as it has, not as a float64."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,260 +1,258 @@
-"""A short cut from socket to answer for the busiest requests: uvicorn's own protocol, without ASGI around each of them.
+"""The porter: one path from socket to answer for the busiest requests, and the way to the framework for all others.
 
-A POST to one of the URLs in `KINDS` whose body is small and arrives at once is answered here, by the same functions
-that FastAPI's routes call, and not even parsed when its head came before (heads.py). All else goes uvicorn's ordinary
-way, which takes longer than decoding, inference and answer together (loadtest/README.md has the figures). Relies on how
-uvicorn's protocol works inside, hence the bounds on its version in pyproject.toml.
+A POST to one of the targets in `FORMATS` whose body is small and arrives at once is answered here, by the same service
+and formats as FastAPI's routes; around each request ASGI takes longer than decoding, inference and answer together
+(loadtest/README.md has the figures). All other requests pass on to uvicorn's own protocol, which is not modified. The
+front stays in between: it reads every head, and hands over one request at a time.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from models.pictures.decode import clean_digit
-from models.pictures.ink import Seen
-from serving.batcher import Answer, Group
-from serving.errors import FAILURES, ServiceError, lines_of, response_to, unexpected
-from serving.http.answers import EMBED, KINDS, Services, embed_kind, found
-from serving.http.gate import REQUEST_ID, request_id
-from serving.http.heads import Head, KnownHeads
+from serving.http.answers import EMBED, FORMATS, Format, embedding_format
+from serving.http.gate import FRONT, REQUEST_ID, read_fields, request_id
+from serving.http.heads import END, HeadReader, NotHTTP, RequestHead
+from serving.http.passage import Passage
+from serving.http.problems import reply_to, reply_with
+from serving.http.replies import Reply
 from serving.http.uploads import check_size, one_image
-from serving.index.memory import Neighbor, Query
-from serving.model import Prediction
+from serving.service import Answer, Request
 
 PATIENCE_S = 0.1
-"""How long the rest of a body may take before its request goes the ordinary way, with the timeouts set."""
+"""How long the rest of a body may take before its request passes on, where the timeouts that are set hold."""
 MAX_BODY = 65_536
-"""Larger ones go the ordinary way: what is saved is nothing beside decoding them."""
+"""Larger bodies pass on: what the front saves is nothing beside decoding them."""
+MAX_HEAD = 32_768
+"""Bytes of a head."""
+MAX_WAITING = 65_536
+"""Bytes behind a request under way from which on no more are read."""
+CRLF = "\r\n"
+DIRECT = "direct"
+"""Key of the connection state: whether the front may answer by itself."""
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
-class Cycle:
-    """What uvicorn's protocol asks of the request that it is working on."""
+class Front(asyncio.Protocol):
+    """One connection; the arguments are what uvicorn gives to the class in `Config(http=…)`."""
 
-    message_event = asyncio.Event()
-    """Set when the connection is lost; nobody waits for it."""
-    disconnected = response_complete = False
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-
-class ShortCutProtocol(HttpToolsProtocol):
-    """One connection."""
-
-    _known: ClassVar[KnownHeads] = KnownHeads()
-    _renewed: ClassVar[list[tuple[bytes, bytes]]] = []
-    _lines: ClassVar[bytes] = b""
-    """The headers that uvicorn renews once a second."""
-
-    _between: bool = True
-    """Whether the next byte begins a request."""
-    _unparsed: bytes = b""
-    """What just arrived, when it begins a request."""
-    _parts: list[bytes] | None = None
-    """What has arrived of a body whose request may be cut short."""
-    _room: int = 0
-    """How many more bytes of it are taken."""
-    _patience: asyncio.TimerHandle | None = None
-
-    _deps: Services
-    _short: bool = False
-    _head: Head
-    """Of the request that is being answered, as are those below."""
-    _cycle: Cycle
-    _since: float = 0.0  # when it began, and afterwards when it was answered
-    _answer: Answer[Prediction]
-    _decoding: "asyncio.Task[None] | None" = None
-    _group: Group[Any, Any] | None = None
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config, self._server, self._state = config, server_state, app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._service, self._metrics = app_state["service"], app_state["metrics"]
+        self._max_bytes: int = app_state["settings"].max_upload_bytes
+        self._heads = HeadReader()
+        self._buffer = b""  # arrived, and not yet part of a request under way
+        self._head: RequestHead | None = None  # of the request that arrives, or is under way
+        self._format: Format | None = None  # in which the front itself answers it
+        self._busy = False  # whether a request is under way
+        self._last = False  # whether that is the connection's last one
+        self._write_paused = False
+        self._request: Request | None = None
+        self._passage: Passage | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._since = time.perf_counter()  # when the request under way began, or the last one ended
+        self._fields: Mapping[bytes, bytes] = {}  # that gates read of it
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """asyncio: somebody is there."""
-        super().connection_made(transport)
-        if isinstance(self.app, FastAPI):  # and not something of uvicorn's around it
-            self._short, self._deps = True, self.app.state.services
+        """asyncio: a client is there."""
+        self._transport = transport
+        self._server.connections.add(self)  # type: ignore[arg-type]
+        self._watch = self._loop.call_later(self._config.timeout_keep_alive, self._close_if_idle)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of one or more requests."""
-        if self._between and (request := self._known.split(data)) is not None and self._may_begin:
-            self._begin(*request)
-            return
-        self._unparsed = data if self._between else b""
-        super().data_received(data)
-        self._unparsed = b""
-        if self._parts is not None and self._patience is None:  # many clients send headers and body apart
-            self._patience = self.loop.call_later(PATIENCE_S, self._hand_over)
+        self._buffer = self._buffer + data if self._buffer else data
+        if not self._busy:
+            self._advance()
+        elif self._passage is not None and self._passage.receiving:
+            self._buffer = self._passage.feed(self._buffer)
+        elif len(self._buffer) > MAX_WAITING:
+            self._transport.pause_reading()
 
-    def on_message_begin(self) -> None:
-        """httptools: the first byte of a request."""
-        self._between = False
-        super().on_message_begin()
+    def pause_writing(self) -> None:
+        """asyncio: the client reads too slowly."""
+        self._write_paused = True
+        if self._passage is not None:
+            self._passage.pause_writing()
 
-    def on_headers_complete(self) -> None:
-        """httptools: the request is known, its body is not."""
-        if self._may_be_cut_short():
-            self._parts, self._room = [], MAX_BODY
-        else:
-            super().on_headers_complete()
-            if self.parser.should_upgrade():  # nothing here does, and httptools takes its body for the next request
-                self.cycle.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        """httptools: some of the body."""
-        if self._parts is None:
-            super().on_body(body)
-        else:
-            self._parts.append(body)
-            self._room -= len(body)
-            if self._room < 0:
-                self._hand_over()
-
-    def on_message_complete(self) -> None:
-        """httptools: all of the body."""
-        self._between = True
-        if self._parts is None:
-            super().on_message_complete()
-            return
-        body, headers = b"".join(self._take_parts()), dict(reversed(self.headers))
-        kind = KINDS[self.url]
-        if kind is EMBED:
-            kind = embed_kind(headers.get(b"accept", b"").decode("latin-1"))
-        head = Head(kind, headers.get(b"x-request-id"), self.parser.should_keep_alive())
-        self._known.remember(self._unparsed, head, body)
-        self._begin(head, body)
-
-    def _hand_over(self) -> None:
-        """Leaves a request whose body is slow or large to uvicorn, before it is complete."""
-        body = b"".join(self._take_parts())
-        super().on_headers_complete()
-        super().on_body(body)
-
-    def _take_parts(self) -> list[bytes]:
-        assert self._parts is not None
-        parts, self._parts = self._parts, None
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        return parts
-
-    def shutdown(self) -> None:
-        """uvicorn: answer what has begun to arrive, and nothing more."""
-        if self._parts is not None:
-            self._hand_over()
-        super().shutdown()
+    def resume_writing(self) -> None:
+        """asyncio: it has caught up."""
+        self._write_paused = False
+        if self._passage is not None:
+            self._passage.resume_writing()
+        self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: nobody is there to be answered."""
-        if self._parts is not None:
-            self._take_parts()
-        if self._decoding is not None:
-            self._decoding.cancel()
-        if self._group is not None:
-            self._group.settled = True
-        self._decoding = self._group = None  # they refer to this connection
-        super().connection_lost(exc)
+        self._server.connections.discard(self)
+        self._watch.cancel()
+        self._cancel_patience()
+        if self._request is not None:
+            self._request.cancel()
+        if self._passage is not None:
+            self._passage.lose(exc)
+        self._request = self._passage = None  # they refer to this connection
 
-    def timeout_keep_alive_handler(self) -> None:
-        """uvicorn: nothing was asked for a while, but for the short cuts, which do not set this timer anew."""
-        idle_s = time.perf_counter() - self._since
-        if self.cycle.response_complete and idle_s >= self.timeout_keep_alive:
-            super().timeout_keep_alive_handler()
-        elif not self.transport.is_closing():
-            again_s = max(self.timeout_keep_alive - idle_s, PATIENCE_S)
-            self.timeout_keep_alive_task = self.loop.call_later(again_s, self.timeout_keep_alive_handler)
+    def shutdown(self) -> None:
+        """uvicorn: answer what has begun to arrive, and nothing more."""
+        self._last = True
+        if self._head is not None and not self._busy:
+            self._pass_on(self._head)
+        if not self._busy:
+            self._transport.close()
+        elif self._passage is not None and not self._passage.answered:
+            self._passage.finish()
 
-    @property
-    def _may_begin(self) -> bool:
-        """Whether a request would be answered at once, and not wait for its turn or for a slow reader."""
-        return self._short and (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
-
-    def _may_be_cut_short(self) -> bool:
-        return (
-            self.url in KINDS
-            and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
-            and not (self.expect_100_continue or self.parser.should_upgrade())
-            and self._may_begin
-        )
-
-    def _begin(self, head: Head, body: bytes) -> None:
-        self._head, self._since, deps = head, time.perf_counter(), self._deps
-        self.cycle = self._cycle = Cycle(head.keep_alive)  # type: ignore[assignment]
-        try:
-            check_size(len(body), deps.settings.max_upload_bytes)
-            if (digit := clean_digit(body)) is not None:
-                self._ask(Seen(digit))
-            elif (seen := deps.decoder.decode_at_once(content := one_image(body))) is not None:
-                self._ask(seen)
+    def _advance(self) -> None:
+        """Reads requests from the buffer until one is under way, or more bytes are needed."""
+        while not (self._busy or self._write_paused or self._transport.is_closing()):
+            if self._head is None and not self._read_head():
+                return
+            assert self._head is not None
+            if self._format is None:
+                self._pass_on(self._head)
+            elif len(self._buffer) >= self._head.content_length:
+                self._answer(self._head, self._format)
             else:
-                self._decoding = self.loop.create_task(self._decode(content))
-        except Exception as error:
-            self.loop.call_soon(self._fail, error)  # not in the middle of what httptools is parsing
+                if self._patience is None:  # many clients send head and body apart
+                    self._patience = self._loop.call_later(PATIENCE_S, self._lose_patience)
+                return
 
-    async def _decode(self, content: bytes) -> None:
+    def _read_head(self) -> bool:
+        """Takes the next request's head from the buffer, unless it is incomplete or refused."""
+        if self._buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
+            self._buffer = self._buffer.lstrip(b"\r\n")
+        end = self._buffer.find(END, 0, MAX_HEAD) + len(END)
+        if end < len(END):
+            if len(self._buffer) >= MAX_HEAD:
+                self._refuse(reply_with(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"at most {MAX_HEAD:,} bytes"))
+            return False
         try:
-            self._ask(await self._deps.decoder.decode(content, self._deps.settings.request_timeout_s))
+            head = self._heads.read(self._buffer[:end])
+        except NotHTTP as error:
+            self._refuse(reply_with(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {error}"))
+            return False
+        self._head, self._buffer = head, self._buffer[end:]
+        self._format = self._format_of(head)
+        return True
+
+    def _format_of(self, head: RequestHead) -> Format | None:
+        """The format in which the front itself answers the request; None for one that passes on."""
+        fmt = FORMATS.get(head.target)
+        if fmt is None or head.method != b"POST" or head.version != "1.1" or not self._state[DIRECT]:
+            return None
+        return None if head.chunked or head.expects or head.content_length > MAX_BODY else fmt
+
+    def _answer(self, head: RequestHead, fmt: Format) -> None:
+        """Answers the request, whose body has arrived, at once or when the service calls back."""
+        self._cancel_patience()
+        body, self._buffer = self._buffer[: head.content_length], self._buffer[head.content_length :]
+        self._heads.skip(body)
+        self._busy, self._since, self._fields = True, time.perf_counter(), {}
+        try:
+            self._fields = read_fields(head.fields)
+            if fmt is EMBED:
+                self._format = fmt = embedding_format(self._fields.get(b"accept", b"").decode("latin-1"))
+            check_size(len(body), self._max_bytes)
+            self._request = self._service.ask(one_image(body), fmt.neighbors, partial(self._on_answer, fmt))
         except Exception as error:
             self._fail(error)
-        self._decoding = None
 
-    def _ask(self, seen: Seen) -> None:
-        self._group = self._deps.batcher.add([seen.digit], partial(self._on_prediction, seen.several))
-
-    def _on_prediction(self, several: bool, answer: Answer[Prediction] | ServiceError) -> None:
-        if isinstance(answer, ServiceError):
-            self._fail(answer)
-            return
-        kind, prediction = self._head.kind, answer.values[0]
-        if not kind.neighbors:
-            self._reply(partial(kind.render, prediction, several), answer)
-            return
-        self._answer = answer
+    def _on_answer(self, fmt: Format, answer: Answer | Exception) -> None:
+        self._request = None
         try:
-            self._group = self._deps.searcher.add([Query(prediction.embedding, kind.neighbors)], self._on_neighbors)
-        except ServiceError as error:
-            self._fail(error)
-
-    def _on_neighbors(self, answer: Answer[list[Neighbor]] | ServiceError) -> None:
-        if isinstance(answer, ServiceError):
-            self._fail(answer)
-        else:
-            self._reply(partial(found, answer.values[0]), self._answer)
-
-    def _reply(self, render: Callable[[str], bytes], answer: Answer[Prediction]) -> None:
-        try:
-            content = render(self._deps.model.name)
+            if isinstance(answer, Exception):
+                raise answer
+            self._reply(fmt.reply(answer, self._service.model))
         except Exception as error:
             self._fail(error)
-        else:
-            lines = f"content-type: {self._head.kind.media_type}\r\nserver-timing: {answer.timing}\r\n"
-            self._send(200, lines, content)
+        self._advance()
 
     def _fail(self, error: Exception) -> None:
-        response = response_to(error) if isinstance(error, FAILURES) else unexpected(error)
-        self._send(response.status_code, lines_of(response), bytes(response.body))
-        self._deps.metrics.count_requests()
+        self._reply(reply_to(error))
+        self._metrics.count_requests()
 
-    def _send(self, status: int, lines: str, content: bytes) -> None:
-        head, cycle, transport, now = self._head, self._cycle, self.transport, time.perf_counter()
-        self._deps.metrics.note_request(head.kind.route, status, now - self._since)
-        self._since, self._group = now, None
-        if transport.is_closing():
+    def _refuse(self, reply: Reply) -> None:
+        """Answers what is no request; nothing behind it can be told apart."""
+        self._last, self._fields, self._since = True, {}, time.perf_counter()
+        self._reply(reply)
+        self._metrics.count_requests()
+
+    def _reply(self, reply: Reply) -> None:
+        """Sends the answer to the request under way, and is ready for the next one."""
+        now, head, fmt = time.perf_counter(), self._head, self._format
+        self._metrics.note_request(fmt.route if fmt else "other", reply.status, now - self._since)
+        last = self._last or head is None or not head.keep_alive
+        self._busy, self._head, self._format, self._since = False, None, None, now
+        if self._transport.is_closing():
             return
-        if not cycle.keep_alive:
-            lines += "connection: close\r\n"
-        if self._renewed is not self.server_state.default_headers:
-            ShortCutProtocol._renewed = self.server_state.default_headers
-            ShortCutProtocol._lines = b"".join(b"%b: %b\r\n" % header for header in self._renewed)
-        own = f"{lines}content-length: {len(content)}\r\n{REQUEST_ID}: {request_id(head.request_id)}\r\n\r\n"
-        transport.write(b"".join((STATUS_LINE[status], self._lines, own.encode("latin-1"), content)))
-        cycle.response_complete = True
-        if not cycle.keep_alive:
-            transport.close()
-        if self.pipeline or self.timeout_keep_alive_task is None:
-            self.on_response_complete()
+        if self._default_headers is not self._server.default_headers:  # uvicorn renews them once a second
+            self._default_headers = self._server.default_headers
+            self._default_lines = b"".join(b"%b: %b\r\n" % header for header in self._default_headers)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
+        own = (
+            f"content-type: {reply.media_type}\r\n{lines}content-length: {len(reply.content)}\r\n"
+            f"{REQUEST_ID}: {request_id(self._fields)}\r\n{'connection: close' + CRLF if last else ''}\r\n"
+        )
+        status = STATUS_LINES[reply.status]
+        self._transport.write(b"".join((status, self._default_lines, own.encode("latin-1"), reply.content)))
+        if last:
+            self._transport.close()
         else:
-            self.server_state.total_requests += 1
+            self._transport.resume_reading()
+
+    def _pass_on(self, head: RequestHead) -> None:
+        """Hands the request, and what has arrived of its body, to uvicorn."""
+        self._cancel_patience()
+        self._heads.renew()
+        self._busy = True
+        if self._passage is None or self._passage.lost:
+            self._passage = Passage(self._transport, self._open_uvicorn, self._on_through)
+        self._passage.begin(head)
+        if self._last:
+            self._passage.finish()
+        self._buffer = self._passage.feed(self._buffer)
+
+    def _open_uvicorn(self, on_response: Callable[[], None]) -> asyncio.Protocol:
+        state = {**self._state, FRONT: on_response}
+        return HttpToolsProtocol(self._config, self._server, state, self._loop)
+
+    def _on_through(self) -> None:
+        """A request that was passed on is answered."""
+        self._busy, self._head, self._since = False, None, time.perf_counter()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._loop.call_soon(self._advance)
+
+    def _lose_patience(self) -> None:
+        if self._head is not None and not self._busy:
+            self._pass_on(self._head)
+
+    def _cancel_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _close_if_idle(self) -> None:
+        """Ends a connection on which nothing was asked for a while; one timer for all its requests."""
+        left_s = self._since + self._config.timeout_keep_alive - time.perf_counter()
+        if not self._busy and left_s <= 0:
+            self._transport.close()
+        else:
+            self._watch = self._loop.call_later(max(left_s, PATIENCE_S), self._close_if_idle)

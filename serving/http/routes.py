@@ -1,54 +1,75 @@
-"""What HTTP sees: every route with its parameters and documentation. What it answers is made in `answers.py`."""
+"""What FastAPI sees: every route with its parameters and documentation. Answers are written in `answers`."""
 
+import asyncio
 from typing import Annotated, cast
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from serving.errors import Draining, MalformedRequest
+from models.pictures.errors import PictureError
+from serving.errors import Draining, MalformedRequest, ServiceError, SlowUpload
 from serving.http import answers, schemas
-from serving.http.answers import (
-    DEFAULT_NEIGHBORS,
-    JSON,
-    MAX_NEIGHBORS,
-    OCTETS,
-    PREDICT,
-    PREDICT_AND_EMBED,
-    SEARCH,
-    Reply,
-    Services,
-    embed_kind,
-    to_json,
-)
-from serving.http.uploads import read_body
-from serving.index.memory import Query as NeighborQuery
+from serving.http.answers import DEFAULT_NEIGHBORS, MAX_NEIGHBORS, PREDICT, PREDICT_AND_EMBED, SEARCH, Format, to_json
+from serving.http.gate import as_response
+from serving.http.problems import reply_to, reply_with
+from serving.http.replies import JSON, OCTETS, Reply
+from serving.http.uploads import check_size, many_images, one_image
+from serving.metrics import Metrics
+from serving.service import Service
+from serving.settings import Settings
 
 MAX_VECTOR_BYTES = 200_000
 """Largest body of a vector query: more than 4,096 numbers with all their digits."""
 
 
-async def services(request: Request) -> Services:
+class State:
+    """What the lifespan hands to each request."""
+
+    service: Service
+    settings: Settings
+    metrics: Metrics
+
+
+async def state(request: Request) -> State:
     """The running service's own."""
-    return cast(Services, request.app.state.services)
+    return cast(State, request.state)
 
 
-Deps = Annotated[Services, Depends(services)]
+Running = Annotated[State, Depends(state)]
 Neighbors = Annotated[int, Query(ge=1, le=MAX_NEIGHBORS, description="How many neighbours")]
 router = APIRouter()
 
 
-async def body_of(request: Request, deps: Services, max_bytes: int | None = None) -> bytes:
-    """The request's whole body, within the limits that are set."""
-    settings = deps.settings
+async def read_body(request: Request, settings: Settings, max_bytes: int | None = None) -> bytes:
+    """The request's whole body, never more than `max_bytes` of it in memory; by default what is set.
+
+    Raises SlowUpload, BodyTooLarge or ClientDisconnect.
+    """
     limit = settings.max_upload_bytes if max_bytes is None else max_bytes
-    return await read_body(request, max_bytes=limit, timeout_s=settings.request_timeout_s)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal():
+        check_size(int(declared), limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                check_size(len(body), limit)
+    except TimeoutError:
+        raise SlowUpload(f"the body did not arrive within {settings.request_timeout_s} s") from None
+    return bytes(body)
 
 
-def as_response(reply: Reply) -> Response:
-    """With the headers that an answer to an image has."""
-    return Response(reply.content, 200, {"Server-Timing": reply.timing}, reply.media_type)
+async def answer_one(request: Request, running: State, fmt: Format) -> Response:
+    """What `fmt` says of the image in the request."""
+    content = one_image(await read_body(request, running.settings))
+    answer = await running.service.answer(content, fmt.neighbors)
+    return as_response(fmt.reply(answer, running.service.model))
 
 
 @router.post(
@@ -60,13 +81,13 @@ def as_response(reply: Reply) -> Response:
 )
 async def predict(
     request: Request,
-    deps: Deps,
+    running: Running,
     embedding: Annotated[bool, Query(description="Also answer the embedding")] = False,
-    debug: Annotated[bool, Query(description="Also answer the 28×28 pixels that the model saw")] = False,
+    debug: Annotated[bool, Query(description="Also answer the pixels that the model saw")] = False,
 ) -> Response:
-    """Which digit is on the image."""
-    kind = PREDICT_AND_EMBED if embedding else PREDICT
-    return as_response(await answers.answer_one(await body_of(request, deps), deps, kind, debug))
+    """Which class the image shows."""
+    fmt = PREDICT_AND_EMBED if embedding else PREDICT
+    return await answer_one(request, running, answers.debugging(fmt) if debug else fmt)
 
 
 @router.post(
@@ -76,9 +97,11 @@ async def predict(
     responses=schemas.PROBLEMS,
     openapi_extra=schemas.IMAGES_BODY,
 )
-async def predict_batch(request: Request, deps: Deps) -> Response:
-    """Which digit is on each of the images, in order; what is wrong with it where there is something wrong."""
-    return as_response(await answers.predicted_batch(await body_of(request, deps), deps))
+async def predict_batch(request: Request, running: Running) -> Response:
+    """Which class each of the images shows, in order; what is wrong with it where something is."""
+    service = running.service
+    found = await service.answer_many(many_images(await read_body(request, running.settings)))
+    return as_response(answers.batch_reply(found, answers.prediction_of, {"model": service.model.name}))
 
 
 @router.post(
@@ -88,10 +111,9 @@ async def predict_batch(request: Request, deps: Deps) -> Response:
     responses={**schemas.PROBLEMS, 200: {"content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}},
     openapi_extra=schemas.IMAGE_BODY,
 )
-async def embed(request: Request, deps: Deps) -> Response:
+async def embed(request: Request, running: Running) -> Response:
     """The image as a unit vector; with `Accept: application/octet-stream` as little-endian float32."""
-    kind = embed_kind(request.headers.get("accept", JSON))
-    return as_response(await answers.answer_one(await body_of(request, deps), deps, kind))
+    return await answer_one(request, running, answers.embedding_format(request.headers.get("accept", JSON)))
 
 
 @router.post(
@@ -101,9 +123,12 @@ async def embed(request: Request, deps: Deps) -> Response:
     responses=schemas.PROBLEMS,
     openapi_extra=schemas.IMAGES_BODY,
 )
-async def embed_batch(request: Request, deps: Deps) -> Response:
-    """Each of the images as a unit vector, in order; what is wrong with it where there is something wrong."""
-    return as_response(await answers.embedded_batch(await body_of(request, deps), deps))
+async def embed_batch(request: Request, running: Running) -> Response:
+    """Each of the images as a unit vector, in order; what is wrong with it where something is."""
+    service = running.service
+    found = await service.answer_many(many_images(await read_body(request, running.settings)))
+    others = {"dim": service.model.dim, "model": service.model.name}
+    return as_response(answers.batch_reply(found, answers.embedding_of, others))
 
 
 @router.post(
@@ -113,9 +138,9 @@ async def embed_batch(request: Request, deps: Deps) -> Response:
     responses=schemas.PROBLEMS,
     openapi_extra=schemas.IMAGE_BODY,
 )
-async def search(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
+async def search(request: Request, running: Running, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index look most like this one."""
-    return as_response(await answers.answer_one(await body_of(request, deps), deps, SEARCH[k]))
+    return await answer_one(request, running, SEARCH[k])
 
 
 @router.post(
@@ -123,13 +148,13 @@ async def search(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEIGHBORS)
     tags=["similar images"],
     response_model=schemas.Found,
     responses=schemas.PROBLEMS,
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schemas.VECTOR}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": schemas.VECTOR}}}},
 )
-async def search_vector(request: Request, deps: Deps, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
+async def search_vector(request: Request, running: Running, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
-    body = await body_of(request, deps, MAX_VECTOR_BYTES)
-    found = await deps.searcher.submit([NeighborQuery(unit_vector(body, deps.model.dim), k)])
-    return Response(answers.found(found.values[0], deps.model.name), media_type=JSON)
+    body, service = await read_body(request, running.settings, MAX_VECTOR_BYTES), running.service
+    neighbors = await service.search(unit_vector(body, service.model.dim), k)
+    return as_response(Reply(to_json(answers.similar(neighbors, service.model))))
 
 
 def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
@@ -151,20 +176,47 @@ def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
 @router.get("/health/live", tags=["operation"], response_model=schemas.Live)
 async def live() -> Response:
     """Whether the process answers at all; restart it when it does not."""
-    return Response(to_json({"status": "live"}), media_type=JSON)
+    return as_response(Reply(to_json({"status": "live"})))
 
 
 @router.get("/health/ready", tags=["operation"], response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
-async def ready(deps: Deps) -> Response:
+async def ready(running: Running) -> Response:
     """Whether images are taken now; send none when they are not."""
-    if not deps.batcher.accepting:
+    model = running.service.model
+    if not running.service.accepting:
         raise Draining("the service is stopping")
-    status = {"status": "ready", "model": deps.model.name, "provider": deps.model.provider}
-    return Response(to_json(status), media_type=JSON)
+    return as_response(Reply(to_json({"status": "ready", "model": model.name, "provider": model.provider})))
 
 
 @router.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(deps: Deps) -> Response:
+async def metrics(running: Running) -> Response:
     """Prometheus's text format."""
-    deps.metrics.waiting.set(deps.batcher.queue_size)
-    return Response(deps.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    running.metrics.waiting.set(running.service.batcher.queue_size)
+    return as_response(Reply(running.metrics.render(), "text/plain; version=0.0.4; charset=utf-8"))
+
+
+async def _on_failure(_: Request, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):
+        error = MalformedRequest("the connection closed inside the body")
+    return as_response(reply_to(error))
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = tuple(error.headers.items()) if error.headers else ()
+    return as_response(reply_with(error.status_code, str(error.detail), headers))
+
+
+async def _on_validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    return as_response(reply_to(MalformedRequest("; ".join(details))))
+
+
+def install(app: FastAPI) -> None:
+    """Adds the routes, and makes every failure a problem document; bugs are left to the gate."""
+    app.include_router(router)
+    for kind in (ServiceError, PictureError, ClientDisconnect):
+        app.add_exception_handler(kind, _on_failure)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -4,6 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from serving.http import problems
+from serving.http.replies import PROBLEM
+
 
 class Predicted(BaseModel):
     """A digit, with how sure the model is."""
@@ -126,21 +129,13 @@ class Ready(BaseModel):
     """onnxruntime's execution provider."""
 
 
-_MEANINGS = {
-    400: "The request makes no sense",
-    408: "The body did not arrive in time",
-    413: "More bytes or pixels than allowed",
-    415: "No image of a known kind",
-    422: "The image is damaged",
-    503: "Too many images waiting, or stopping; see Retry-After",
-    504: "The model did not answer in time",
-}
+def _titles(status: int) -> str:
+    return "; ".join(dict.fromkeys(problem.title for problem in problems.PROBLEMS.values() if problem.status == status))
+
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": meaning,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-    }
-    for status, meaning in _MEANINGS.items()
+    status: {"description": _titles(status), "content": {PROBLEM: {"schema": Problem.model_json_schema()}}}
+    for status in sorted({problem.status for problem in problems.PROBLEMS.values()})
 }
 IMAGE_BODY: dict[str, Any] = {
     "requestBody": {

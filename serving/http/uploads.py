@@ -3,13 +3,10 @@
 Multipart bodies (RFC 7578) are split by their boundary at once, since they are in memory anyway.
 """
 
-import asyncio
 import re
 from collections.abc import Iterator
 
-from fastapi import Request
-
-from serving.errors import MalformedRequest, SlowUpload, TooLarge
+from serving.errors import BodyTooLarge, MalformedRequest
 
 FIELD, FIELDS = b"file", b"files"
 """Names of the multipart field that holds one image, and of that which holds many."""
@@ -22,29 +19,10 @@ DISPOSITION = re.compile(rb"^content-disposition:([^\r\n]*)", re.IGNORECASE | re
 PARAMETER = re.compile(rb';[ \t]*([^=;\s]+)=(?:"([^"]*)"|([^;\s]*))')
 
 
-async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The whole body, never more than `max_bytes` of it in memory.
-
-    Raises SlowUpload, TooLarge, or ClientDisconnect.
-    """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal():
-        check_size(int(declared), max_bytes)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for chunk in request.stream():
-                body += chunk
-                check_size(len(body), max_bytes)
-    except TimeoutError:
-        raise SlowUpload(f"the body did not arrive within {timeout_s} s") from None
-    return bytes(body)
-
-
 def check_size(size: int, max_bytes: int) -> None:
-    """Raises TooLarge for a body of more than `max_bytes`."""
+    """Raises BodyTooLarge for a body of more than `max_bytes`."""
     if size > max_bytes:
-        raise TooLarge(f"the body is larger than {max_bytes:,} bytes")
+        raise BodyTooLarge(f"the body is larger than {max_bytes:,} bytes")
 
 
 def one_image(body: bytes) -> bytes:
@@ -66,12 +44,12 @@ def one_image(body: bytes) -> bytes:
 
 
 def many_images(body: bytes) -> list[bytes]:
-    """The files of the multipart field `files`, in order. Raises MalformedRequest or TooLarge."""
+    """The files of the multipart field `files`, in order. Raises MalformedRequest or BodyTooLarge."""
     if not body.startswith(b"--"):
         raise MalformedRequest(f"send the images as multipart/form-data, in the field {FIELDS.decode()!r}")
     files = _files(body, FIELDS)
     if len(files) > MAX_FILES:
-        raise TooLarge(f"{len(files)} images; at most {MAX_FILES} are taken at once")
+        raise BodyTooLarge(f"{len(files)} images; at most {MAX_FILES} are taken at once")
     return files
 
 
@@ -106,7 +84,7 @@ def _parts(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise MalformedRequest("the body starts like multipart, but its first line is no boundary (RFC 2046)")
     delimiter = b"\r\n" + boundary
     if body.count(delimiter) > MAX_PARTS:
-        raise TooLarge(f"the multipart body has more than {MAX_PARTS} parts")
+        raise BodyTooLarge(f"the multipart body has more than {MAX_PARTS} parts")
     *parts, epilogue = body[len(boundary) :].split(delimiter)
     if not epilogue.startswith(b"--"):
         raise MalformedRequest("the multipart body is cut off: its last boundary is missing")

@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 
 from models.manifest import MODEL
-from serving.model import ANSWERED, CPU, CUDA, CUDA_OPTIONS, cuda_devices, load_model
-from serving.sessions import Bucket
+from serving.model import ANSWERED, load_model
+from serving.sessions import CPU, CUDA, CUDA_OPTIONS, Bucket, cuda_devices
 from tests.agreement import compare_every_batch_size
 from tests.conftest import BUNDLE, Digits
 

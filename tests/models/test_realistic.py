@@ -33,7 +33,7 @@ def committed() -> OnnxModel:
 
 def named(model: OnnxModel, seen: list[Seen]) -> NDArray[np.int64]:
     """Which digits they are, (n,) int64."""
-    return np.array([one.digit for one in model.run_batch(np.stack([one.digit for one in seen])[:, None])])
+    return np.array([one.class_index for one in model.run_batch(np.stack([one.digit for one in seen])[:, None])])
 
 
 def by_kind(model: OnnxModel, digits: Digits, kinds: dict[str, Kind]) -> dict[str, float]:

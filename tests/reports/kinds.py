@@ -29,7 +29,7 @@ def ask(model: OnnxModel, images: NDArray[np.uint8]) -> list[Prediction]:
 def upload_row(model: OnnxModel, title: str, uploads: list[bytes], labels: NDArray[np.int64]) -> str:
     """How many are named right, and how many are taken for no digit."""
     answers = ask(model, np.stack([to_digit(open_image(upload, MAX_PIXELS)).digit for upload in uploads]))
-    right = np.mean([one.digit == label for one, label in zip(answers, labels, strict=True)])
+    right = np.mean([one.class_index == label for one, label in zip(answers, labels, strict=True)])
     refused = np.mean([not one.known for one in answers])
     return f"| {title} | {len(uploads)} | {right:.1%} | {refused:.1%} |".replace("%", " %")
 

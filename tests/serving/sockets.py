@@ -8,18 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from serving.app import create_app
-from serving.http.front import ShortCutProtocol
+from serving.http.front import Front
 from serving.settings import Settings
 from tests.serving.fakes import LIMIT, FakeModel, fake_index
 
 
 @contextmanager
-def serving(model: FakeModel, **options: Any) -> Iterator[int]:
-    """A real server on the fake model; gives its port."""
-    app = create_app(Settings(max_upload_bytes=LIMIT, request_timeout_s=5), model, fake_index())
-    options |= {"port": 0, "http": ShortCutProtocol, "proxy_headers": False, "ws": "none", "log_level": "warning"}
+def serving(model: FakeModel | None = None, app: FastAPI | None = None, **options: Any) -> Iterator[int]:
+    """A real server of `app`, or on the fake model; gives its port."""
+    app = app or create_app(Settings(max_upload_bytes=LIMIT, request_timeout_s=5), model, fake_index())
+    options |= {"port": 0, "http": Front, "proxy_headers": False, "ws": "none", "log_level": "warning"}
     config = uvicorn.Config(app, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -8,7 +8,8 @@ import pytest
 
 from models.manifest import BundleError, Manifest
 from serving.index.memory import NeighborIndex
-from serving.model import CPU, ProviderError, cuda_devices, load_model
+from serving.model import load_model
+from serving.sessions import CPU, ProviderError, cuda_devices
 from tests.conftest import BUNDLE, Digits
 
 
@@ -26,7 +27,7 @@ def rewrite(bundle: Path, **changes: Any) -> None:
 def test_the_committed_bundle_recognises_real_digits(digits: Digits) -> None:
     model = load_model(BUNDLE, "cpu", 1)
     predictions = model.run_batch(digits[0][:, None])
-    right = [prediction.digit == label for prediction, label in zip(predictions, digits[1], strict=True)]
+    right = [prediction.class_index == label for prediction, label in zip(predictions, digits[1], strict=True)]
     assert np.mean(right) >= 0.97
     assert np.mean([prediction.known for prediction in predictions]) >= 0.98
     norms = [np.linalg.norm(prediction.embedding) for prediction in predictions]
@@ -132,14 +133,14 @@ def test_the_provider_is_the_one_that_really_runs() -> None:
         assert load_model(BUNDLE, "cpu", 1).provider == CPU
         return
     assert load_model(BUNDLE, "auto", 1).provider == CPU
-    with pytest.raises(ProviderError, match="DIGITS_PROVIDER=auto falls back"):
+    with pytest.raises(ProviderError, match="--provider auto falls back"):
         load_model(BUNDLE, "cuda", 1)
 
 
 @pytest.mark.skipif(bool(cuda_devices()), reason="there is a GPU that onnxruntime may well use")
 def test_a_gpu_that_onnxruntime_cannot_use_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver without CUDA's libraries, say: onnxruntime itself falls back to the CPU in silence."""
-    monkeypatch.setattr("serving.model.cuda_devices", lambda: 1)
+    monkeypatch.setattr("serving.sessions.cuda_devices", lambda: 1)
     assert load_model(BUNDLE, "auto", 1).provider == CPU
     with pytest.raises(ProviderError, match="CUDA does not work here"):
         load_model(BUNDLE, "cuda", 1)

@@ -9,9 +9,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from models.pictures import errors as picture_errors
 from models.pictures.decode import to_digit
+from models.pictures.errors import PictureError
 from models.pictures.ink import Seen
 from serving import decoder, errors
+from serving.errors import ServiceError
+from serving.http.problems import PROBLEMS
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded, enlarged, png_header
 from tests.serving.fakes import LIMIT, FakeModel
@@ -91,7 +95,7 @@ def test_500_for_a_bug_of_ours_is_counted_and_carries_its_id(
     def bug(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(decoder.Decoder, "decode", bug)
+    monkeypatch.setattr(decoder.Decoder, "decode_here", bug)
     response = client.post("/search", content=encoded(digits[0][0]), headers={"X-Request-ID": "mine"})
     assert_problem(response, 500, "log")
     assert response.headers["x-request-id"] == "mine"
@@ -141,8 +145,9 @@ def test_503_when_too_many_wait_and_504_when_the_answer_takes_too_long(
         assert time.monotonic() < deadline
 
 
-def test_every_error_has_a_status_and_every_status_is_drawn() -> None:
-    drawn = {kind for family in errors.FAILURES for kind in family.__subclasses__()}
-    assert set(errors.STATUS) == drawn
-    for kind, status in errors.STATUS.items():
-        assert any(kind.__name__ in line and str(status) in line for line in (errors.__doc__ or "").splitlines())
+def test_every_failure_has_a_status_and_is_drawn() -> None:
+    families = {ServiceError: errors.__doc__, PictureError: picture_errors.__doc__}
+    assert set(PROBLEMS) == {kind for family in families for kind in family.__subclasses__()}
+    for family, drawing in families.items():
+        for kind in family.__subclasses__():
+            assert f"─ {kind.__name__} " in (drawing or ""), kind

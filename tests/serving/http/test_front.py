@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.http.answers import KINDS
-from serving.http.gate import RequestContext
+from serving.http.answers import FORMATS
+from serving.http.gate import Gate
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded, enlarged
 from tests.serving.fakes import LIMIT, FakeModel, expected_digit
@@ -39,7 +39,7 @@ def test_it_answers_what_fastapi_would(shortest: httpx.Client, client: TestClien
         {"content": b"x" * (LIMIT + 1)},
     ]
     urls = ["/predict", "/predict?embedding=true", "/embed", "/search", "/search?k=2", "/search?k=100"]
-    assert {url.encode() for url in urls} <= set(KINDS)
+    assert {url.encode() for url in urls} <= set(FORMATS)
     for url in urls:
         for body in bodies:
             short, long = shortest.post(url, **body), client.post(url, **body)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_it_is_taken(shortest: httpx.Client, digits: Digits, monkeypatch: pytest
     def unused(*_: object) -> None:
         raise AssertionError("went through FastAPI")
 
-    monkeypatch.setattr(RequestContext, "__call__", unused)
+    monkeypatch.setattr(Gate, "__call__", unused)
     for image in digits[0][:10]:
         assert shortest.post("/predict", content=encoded(image)).json()["digit"] == expected_digit(image)
 

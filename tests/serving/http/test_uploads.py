@@ -3,7 +3,7 @@
 import httpx2 as httpx
 import pytest
 
-from serving.errors import MalformedRequest, ServiceError, TooLarge
+from serving.errors import BodyTooLarge, MalformedRequest, ServiceError
 from serving.http.uploads import MAX_FILES, many_images, one_image
 
 
@@ -77,9 +77,9 @@ def test_a_body_cut_off_anywhere_is_refused() -> None:
 
 def test_too_many_files_or_parts() -> None:
     assert len(many_images(form(*[("files", ("a", b"1"))] * MAX_FILES))) == MAX_FILES
-    with pytest.raises(TooLarge, match="257 images"):
+    with pytest.raises(BodyTooLarge, match="257 images"):
         many_images(form(*[("files", ("a", b"1"))] * (MAX_FILES + 1)))
-    with pytest.raises(TooLarge, match="parts"):
+    with pytest.raises(BodyTooLarge, match="parts"):
         one_image(b"--b\r\n" + b"\r\n--b" * 1_000_000)
     with pytest.raises(MalformedRequest, match="multipart"):
         many_images(b"\x89PNG")

@@ -1,0 +1,161 @@
+"""The way from a connection to uvicorn's own protocol, one request at a time. Knows no route and no answer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+
+from serving.http.heads import END, RequestHead
+
+Forward = Callable[[], None]
+
+
+class Passage(asyncio.Transport):
+    """What an unmodified uvicorn protocol takes for its connection's transport.
+
+    It is given whole requests, each after the answer to the one before, so that it never sees the next one's bytes.
+
+    Args:
+        transport: the connection's.
+        open_protocol: makes uvicorn's protocol; its argument is to be called when a response is complete.
+        on_through: called when a request has arrived whole and its response is complete.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        open_protocol: Callable[[Callable[[], None]], asyncio.Protocol],
+        on_through: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._transport = transport
+        self._on_through = on_through
+        self._missing = 0
+        self._chunks: _Chunks | None = None
+        self.answered = True
+        """Whether the last request's response is complete."""
+        self.lost = False
+        self._protocol: Any = open_protocol(self._on_response)
+        self._protocol.connection_made(self)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the last request's body has not arrived whole."""
+        return self._missing > 0 or self._chunks is not None
+
+    def begin(self, head: RequestHead) -> None:
+        """Hands over the next request's head."""
+        self.answered, self._missing = False, head.content_length
+        self._chunks = _Chunks(head.raw) if head.chunked else None
+        self._protocol.data_received(head.raw)
+
+    def feed(self, data: bytes) -> bytes:
+        """Hands over as much of `data` as belongs to the request's body; gives back what lies behind it."""
+        size = min(self._missing, len(data)) if self._chunks is None else self._chunks.count(data)
+        if self._chunks is None:
+            self._missing -= size
+        elif self._chunks.complete:
+            self._chunks = None
+        if size:
+            self._protocol.data_received(data[:size])
+        if self.answered and not self.receiving:
+            self._on_through()
+        return data[size:]
+
+    def _on_response(self) -> None:
+        self.answered = True
+        if not self.receiving:
+            self._on_through()
+
+    def finish(self) -> None:
+        """The response under way is the last one; without one the connection closes."""
+        self._protocol.shutdown()
+
+    def lose(self, error: Exception | None) -> None:
+        """The connection is lost, or uvicorn's protocol is no longer needed."""
+        if not self.lost:
+            self.lost = True
+            self._protocol.connection_lost(error)
+            self._protocol = None  # it refers to this passage
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._protocol.resume_writing()
+
+    # asyncio.Transport, for uvicorn's protocol
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Sends."""
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Ends the connection; when no request is under way, only this passage: the front closes idle connections."""
+        if self.answered and not self.receiving:
+            self.lose(None)
+        elif not self.lost:
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection ends."""
+        return self.lost or self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """The connection's."""
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        """Enough for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        self._transport.resume_reading()
+
+
+class _Seen:
+    """What the parser calls back."""
+
+    complete = False
+
+    def on_message_complete(self) -> None:
+        """httptools: that was all of the body."""
+        self.complete = True
+
+
+class _Chunks:
+    """Where a chunked body ends (RFC 9112, section 7.1), told by llhttp, which does not say at which byte.
+
+    A chunked message ends in an empty line, so it is fed in pieces that end in one: the end is then a piece's end.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self._seen = _Seen()
+        self._tail = b""
+        self._parser = httptools.HttpRequestParser(self._seen)
+        self._parser.feed_data(head)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body has ended."""
+        return self._seen.complete
+
+    def count(self, data: bytes) -> int:
+        """How many bytes of `data` belong to the body; all of them when it is damaged, which uvicorn finds out too."""
+        start = 0
+        while start < len(data) and not self.complete:
+            carried = len(self._tail)
+            found = (self._tail + data[start:]).find(END)
+            end = start + found + len(END) - carried if found >= 0 else len(data)
+            try:
+                self._parser.feed_data(data[start:end])
+            except httptools.HttpParserError:
+                self._seen.complete = True
+                return len(data)
+            self._tail = b"" if found >= 0 else (self._tail + data[start:end])[-3:]
+            start = end
+        return start

@@ -1,0 +1,75 @@
+"""Failures as HTTP tells them: status codes and RFC 9457 problem documents. The one table of statuses."""
+
+import logging
+from http import HTTPStatus
+from typing import NamedTuple
+
+import orjson
+
+from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
+from serving.errors import (
+    AnswerTimeout,
+    BodyTooLarge,
+    Draining,
+    Failure,
+    MalformedRequest,
+    ModelFailure,
+    Overloaded,
+    SlowUpload,
+)
+from serving.http.replies import PROBLEM, Reply
+
+logger = logging.getLogger("serving")
+
+RETRY_AFTER_S = 1
+
+
+class Problem(NamedTuple):
+    """How one kind of failure is told."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: dict[type[Failure], Problem] = {
+    MalformedRequest: Problem(400, "The request makes no sense"),
+    SlowUpload: Problem(408, "The body did not arrive in time"),
+    BodyTooLarge: Problem(413, "More bytes than allowed"),
+    TooLarge: Problem(413, "More pixels, or blocks, than allowed"),
+    NotAnImage: Problem(415, "The bytes are no image of a known kind"),
+    UndecodableImage: Problem(422, "The image is damaged"),
+    ModelFailure: Problem(500, "The model failed"),
+    Overloaded: Problem(503, "Too many images are waiting"),
+    Draining: Problem(503, "The service is stopping"),
+    AnswerTimeout: Problem(504, "The model did not answer in time"),
+}
+
+
+def document(problem: Problem, detail: str) -> dict[str, object]:
+    """An RFC 9457 document; its type is `about:blank`, since the status says it all."""
+    return {"type": "about:blank", "title": problem.title, "status": problem.status, "detail": detail}
+
+
+def document_of(failure: Failure) -> dict[str, object]:
+    """What the client reads of `failure`."""
+    return document(PROBLEMS[type(failure)], str(failure))
+
+
+def reply_to(error: Exception) -> Reply:
+    """The answer to a request that ended with `error`: a Failure, or a bug, of which only the log reads more."""
+    if isinstance(error, Failure):
+        return reply(PROBLEMS[type(error)], str(error))
+    logger.error("unexpected error", exc_info=error)
+    return reply_with(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; the server's log tells more")
+
+
+def reply_with(status: int, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """A problem that HTTP itself names."""
+    return reply(Problem(status, HTTPStatus(status).phrase), detail, headers)
+
+
+def reply(problem: Problem, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """A problem document as the answer."""
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = (*headers, ("retry-after", str(RETRY_AFTER_S)))
+    return Reply(orjson.dumps(document(problem, detail)), PROBLEM, problem.status, headers)
