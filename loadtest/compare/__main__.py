@@ -44,7 +44,7 @@ def run(settings: CompareSettings) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with lined_up(digits, executables, folder, settings) as lineup:
-            pairs = measure_all(lineup.judged, lineup.yardstick, settings)
+            pairs = measure_all(lineup.compared, lineup.yardstick, settings)
             if settings.extra:
                 rows += under_load(lineup.own.server, digits, folder, settings)
         if settings.extra:
@@ -62,7 +62,7 @@ def document(
     installed: dict[str, dict[str, str]],
 ) -> dict[str, Any]:
     """Figures first, then what they are made of."""
-    everybody = [*lineup.judged, lineup.yardstick]
+    everybody = [*lineup.compared, lineup.yardstick]
     return {
         "conditions": {**told, "model": lineup.stage.variables["MODEL_NAME"]},
         "titles": {target.name: target.server.peer.title for target in everybody},

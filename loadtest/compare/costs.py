@@ -5,12 +5,11 @@ import time
 from dataclasses import replace
 
 from loadtest.compare import processes, uploads
-from loadtest.compare.config import CompareSettings
+from loadtest.compare.config import CompareSettings, Load
 from loadtest.compare.peers import own_service
 from loadtest.compare.rows import Row
 from loadtest.compare.servers import Server, Stage, running
-from loadtest.compare.targets import Target, aim
-from loadtest.compare.wrk import load
+from loadtest.compare.targets import aim
 
 STARTS = 5
 IDLE_S = 5.0
@@ -30,7 +29,7 @@ def workers_rows(digits: list[bytes], stage: Stage, settings: CompareSettings) -
     Once with as many connections as the one worker has, which makes its batches twice as large as theirs, and once with
     as many for each of the two.
     """
-    sent, most = [uploads.raw(png) for png in digits], max(settings.concurrency)
+    sent, most = [uploads.raw(png) for png in digits], settings.most
     one, two = (own_service(settings.server_python, "--workers", str(count)) for count in (1, 2))
     with running(one, None, stage) as single, running(two, None, stage) as double:
         targets = [aim("workers", server, sent, stage.folder) for server in (single, double)]
@@ -38,26 +37,15 @@ def workers_rows(digits: list[bytes], stage: Stage, settings: CompareSettings) -
             target.server.pause()
         ratios: dict[str, list[float]] = {f"{most} connections": [], f"{most} connections a worker": []}
         for number in range(settings.rounds):
-            alone = cpu_ms_per_request(targets[0], most, settings)
-            together = [cpu_ms_per_request(targets[1], connections, settings) for connections in (most, 2 * most)]
+            loads = [(targets[0], most), (targets[1], most), (targets[1], 2 * most)]
+            alone, *together = (
+                target.measure(Load("repeated", connections), settings).cpu_us for target, connections in loads
+            )
             for values, cost in zip(ratios.values(), together, strict=True):
                 values.append(round(cost / alone, 4))
-            print(f"round {number + 1}, CPU ms a request, 1 worker: {alone}, 2 workers: {together}", file=sys.stderr)
+            listed = ", ".join(f"{cost:.1f}" for cost in together)
+            print(f"round {number + 1}, CPU µs a request, 1 worker: {alone:.1f}, 2 workers: {listed}", file=sys.stderr)
     return [Row(f"CPU time a request, 2 workers against 1, {how}", "×", 2, tuple(ratios[how])) for how in ratios]
-
-
-def cpu_ms_per_request(target: Target, connections: int, settings: CompareSettings) -> float:
-    """Of all the server's processes, under load."""
-    server = target.server
-    server.resume()
-    try:
-        load(server.port, target.requests, connections, max(1, settings.warmup), settings.load_core)
-        before = processes.cpu_seconds(server.pids())
-        sample = load(server.port, target.requests, connections, settings.seconds, settings.load_core)
-        used = processes.cpu_seconds(server.pids()) - before
-    finally:
-        server.pause()
-    return round(1e3 * used / sample.requests, 5)
 
 
 def idle_rows(stage: Stage, settings: CompareSettings) -> list[Row]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from loadtest.compare import uploads
-from loadtest.compare.config import ROOT, CompareSettings
+from loadtest.compare.config import ROOT, CompareSettings, Load
 from loadtest.compare.peers import PEERS
 from loadtest.compare.rounds import measure_pair
 from loadtest.compare.rows import Row, ratio_row
@@ -17,7 +17,7 @@ MODEL = ROOT / "models" / "digits" / "model.onnx"
 BARE = PEERS / "bare.py"
 BATCH = 256
 """Images in a request to /predict/batch."""
-BATCH_CONNECTIONS = 2
+BATCH_LOAD = Load("repeated", 2)
 """Enough to keep the service busy: one request is decoded while the other's answer travels."""
 BATCH_REQUESTS = 40
 """Distinct ones."""
@@ -25,12 +25,12 @@ BATCH_REQUESTS = 40
 
 def under_load(server: Server, digits: list[bytes], folder: Path, settings: CompareSettings) -> list[Row]:
     """All rows that need load on the running service."""
-    most = max(settings.concurrency)
+    load = Load("repeated", settings.most)
     raw = aim("raw", server, [uploads.raw(png) for png in digits], folder)
     rows = []
     for title, target in others(server, digits, folder).items():
-        pairs = [measure_pair(target, raw, most, number, settings) for number in range(settings.rounds)]
-        rows.append(ratio_row(f"{title}, {most} connections", pairs))
+        pairs = [measure_pair(target, raw, load, number, settings) for number in range(settings.rounds)]
+        rows.append(ratio_row(f"{title}, {settings.most} connections", pairs))
     return [*rows, batch_row(aim_at_batches(server, digits, folder), settings)]
 
 
@@ -56,7 +56,7 @@ def batch_row(target: Target, settings: CompareSettings) -> Row:
     ratios = []
     for number in range(settings.rounds):
         bare = bare_rate(settings)
-        sample = target.measure(BATCH_CONNECTIONS, settings)
+        sample = target.measure(BATCH_LOAD, settings)
         if sample.fault:
             return Row(title, "×", 2, (), sample.fault)
         ratios.append(round(sample.rate * BATCH / bare, 4))

@@ -35,7 +35,7 @@ class Lineup:
     """Cores that a server uses while nothing is asked; it does not during others' measurements."""
 
     @property
-    def judged(self) -> list[Target]:
+    def compared(self) -> list[Target]:
         """All but the yardstick."""
         return [self.own, *self.peers]
 

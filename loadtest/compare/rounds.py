@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.compare.config import CompareSettings
+from loadtest.compare.config import CompareSettings, Load, MeasureSettings
 from loadtest.compare.targets import Target
 from loadtest.compare.wrk import Sample
 
@@ -14,7 +14,7 @@ class Pair:
     """A target's sample and the reference's."""
 
     target: str
-    concurrency: int
+    load: Load
     round: int
     sample: Sample
     reference: Sample
@@ -31,29 +31,29 @@ class Pair:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        names = {"target": self.target, "concurrency": self.concurrency, "round": self.round}
-        return {**names, "sample": self.sample.as_dict(), "reference": self.reference.as_dict()}
+        names = {"target": self.target, "heads": self.load.heads, "concurrency": self.load.connections}
+        return {**names, "round": self.round, "sample": self.sample.as_dict(), "reference": self.reference.as_dict()}
 
 
-def measure_pair(target: Target, reference: Target, concurrency: int, number: int, settings: CompareSettings) -> Pair:
+def measure_pair(target: Target, reference: Target, load: Load, number: int, settings: MeasureSettings) -> Pair:
     """The reference goes first in even rounds and second in odd ones: a drift of the machine favours nobody."""
     if number % 2 == 0:
-        other = reference.measure(concurrency, settings)
-        sample = target.measure(concurrency, settings)
+        other = reference.measure(load, settings)
+        sample = target.measure(load, settings)
     else:
-        sample = target.measure(concurrency, settings)
-        other = reference.measure(concurrency, settings)
-    pair = Pair(target.name, concurrency, number, sample, other)
-    said = pair.fault or f"{sample.rate:,.0f} requests/s, {pair.ratio:.2f} × {reference.name}, p99 {sample.p99_ms} ms"
-    print(f"round {number + 1}, {concurrency} connections, {target.name}: {said}", file=sys.stderr)
+        sample = target.measure(load, settings)
+        other = reference.measure(load, settings)
+    pair = Pair(target.name, load, number, sample, other)
+    figures = f"{sample.rate:,.0f} requests/s, {pair.ratio:.2f} × {reference.name}, p99 {sample.p99_ms} ms"
+    print(f"round {number + 1}, {load}, {target.name}: {pair.fault or figures}", file=sys.stderr)
     return pair
 
 
 def measure_all(targets: list[Target], reference: Target, settings: CompareSettings) -> list[Pair]:
-    """Every target at every concurrency, round after round."""
+    """Every target under every load, round after round."""
     return [
-        measure_pair(target, reference, concurrency, number, settings)
+        measure_pair(target, reference, load, number, settings)
         for number in range(settings.rounds)
         for target in targets
-        for concurrency in settings.concurrency
+        for load in settings.loads
     ]

@@ -1,12 +1,13 @@
 """What wrk is sent at: a server together with the requests for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtest.compare import wrk
-from loadtest.compare.config import CompareSettings
+from loadtest.compare import processes
+from loadtest.compare.config import Load, MeasureSettings
 from loadtest.compare.servers import Server
 from loadtest.compare.uploads import Upload, write_requests
+from loadtest.compare.wrk import Sample, run_wrk
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,18 @@ class Target:
     requests: Path
     """Folder of complete HTTP requests."""
 
-    def measure(self, concurrency: int, settings: CompareSettings) -> wrk.Sample:
+    def measure(self, load: Load, settings: MeasureSettings) -> Sample:
         """One sample after a warm-up; all other servers should be asleep."""
-        self.server.resume()
+        server = self.server
+        server.resume()
         try:
             if settings.warmup:
-                wrk.load(self.server.port, self.requests, concurrency, settings.warmup, settings.load_core)
-            return wrk.load(self.server.port, self.requests, concurrency, settings.seconds, settings.load_core)
+                run_wrk(server.port, self.requests, load, settings.warmup, settings.load_core)
+            before = processes.cpu_seconds(server.pids())
+            sample = run_wrk(server.port, self.requests, load, settings.seconds, settings.load_core)
+            return replace(sample, cpu_s=round(processes.cpu_seconds(server.pids()) - before, 2))
         finally:
-            self.server.pause()
+            server.pause()
 
 
 def aim(name: str, server: Server, uploads: list[Upload], folder: Path, path: str | None = None) -> Target:

@@ -15,7 +15,7 @@ import pytest
 from loadtest.compare import processes, wrk
 from loadtest.compare.__main__ import require_cores
 from loadtest.compare.answers import digit_of, equal_share
-from loadtest.compare.config import CompareSettings
+from loadtest.compare.config import CompareSettings, Heads, Load
 from loadtest.compare.environments import ensure_environment
 from loadtest.compare.errors import CompareError
 from loadtest.compare.peers import PEERS, Peer, load_peer, load_peers, own_service
@@ -30,9 +30,11 @@ PREDICTION = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 
 TEXT = json.dumps(PREDICTION)
 
 
-def pair(rate: int, reference: int, *, number: int = 0, concurrency: int = 64, bad: int = 0) -> Pair:
+def pair(
+    rate: int, reference: int, *, number: int = 0, concurrency: int = 64, bad: int = 0, heads: Heads = "repeated"
+) -> Pair:
     sample = replace(SAMPLE, requests=2 * rate, p99_ms=float(number), bad_status=bad)
-    return Pair("fewlabel", concurrency, number, sample, replace(SAMPLE, requests=2 * reference))
+    return Pair("fewlabel", Load(heads, concurrency), number, sample, replace(SAMPLE, requests=2 * reference))
 
 
 def test_wrks_last_line_is_the_sample() -> None:
@@ -41,7 +43,7 @@ def test_wrks_last_line_is_the_sample() -> None:
     assert (sample.rate, sample.fault) == (4.5, None)
 
 
-def test_wrk_is_told_core_connections_and_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrk_gets_core_connections_requests_and_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = tmp_path / "bin" / "wrk"
     stand_in.parent.mkdir()
     stand_in.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path / 'arguments'}\necho '{json.dumps(vars(SAMPLE))}'\n")
@@ -49,10 +51,11 @@ def test_wrk_is_told_core_connections_and_requests(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(stand_in.parent), prepend=os.pathsep)
     write_requests(tmp_path / "requests", [raw(b"x")] * 3, 80, "/predict", {})
     core = min(os.sched_getaffinity(0))
-    assert wrk.load(80, tmp_path / "requests", 64, 2, core) == SAMPLE
-    told = (tmp_path / "arguments").read_text().split()
-    assert {"-t1", "-c64", "-d2s"} < set(told)
-    assert told[-3:] == ["--", str(tmp_path / "requests"), "3"]
+    assert wrk.run_wrk(80, tmp_path / "requests", Load("ingress", 64), 2, core) == SAMPLE
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert {"-t1", "-c64", "-d2s"} < set(arguments)
+    assert arguments[-5:-1] == ["--", str(tmp_path / "requests"), "3", "ingress"]
+    assert arguments[-1].isdigit()
 
 
 @pytest.mark.parametrize("fault", [{"bad_status": 1}, {"socket_errors": 1}, {"requests": 0}])
@@ -78,9 +81,10 @@ def test_the_figures_are_medians_of_the_sound_pairs_alone() -> None:
 
 
 def test_the_references_own_figures_are_of_all_its_samples() -> None:
-    pairs = [pair(1, 50), pair(1, 70), pair(1, 90), pair(1, 10, concurrency=1)]
-    one, many = reference_figures("yardstick", pairs)
+    pairs = [pair(1, 50), pair(1, 70), pair(1, 90), pair(1, 10, concurrency=1), pair(1, 30, heads="ingress")]
+    many, one, ingress = reference_figures("yardstick", pairs)
     assert (one.concurrency, one.rate) == (1, 10)
+    assert (ingress.heads, ingress.concurrency, ingress.rate) == ("ingress", 64, 30)
     assert (many.concurrency, many.rate, many.samples, many.ratio) == (64, 70, 3, 1.0)
 
 
@@ -90,8 +94,8 @@ class Recorder:
     def __init__(self, name: str, order: list[str]) -> None:
         self.name, self.order = name, order
 
-    def measure(self, concurrency: int, _settings: CompareSettings) -> wrk.Sample:
-        self.order.append(f"{self.name}{concurrency}")
+    def measure(self, load: Load, _settings: CompareSettings) -> wrk.Sample:
+        self.order.append(f"{self.name}{load.connections}{load.heads[0]}")
         return SAMPLE
 
 
@@ -100,9 +104,17 @@ def test_every_measurement_stands_beside_one_of_the_reference() -> None:
     targets: list[Any] = [Recorder(name, order) for name in "ab"]
     reference: Any = Recorder("r", order)
     pairs = measure_all(targets, reference, CompareSettings(rounds=2, concurrency=(1, 64)))
-    assert order[:8] == ["r1", "a1", "r64", "a64", "r1", "b1", "r64", "b64"]
-    assert order[8:] == ["a1", "r1", "a64", "r64", "b1", "r1", "b64", "r64"]
-    assert [(one.target, one.concurrency, one.round) for one in pairs[-2:]] == [("b", 1, 1), ("b", 64, 1)]
+    assert order[:12] == [f"{name}{load}" for other in "ab" for load in ("1r", "64r", "64i") for name in ("r", other)]
+    assert order[12:] == [f"{name}{load}" for other in "ab" for load in ("1r", "64r", "64i") for name in (other, "r")]
+    assert [(one.target, str(one.load), one.round) for one in pairs[-2:]] == [
+        ("b", "repeated heads, 64 connections", 1),
+        ("b", "ingress heads, 64 connections", 1),
+    ]
+
+
+def test_either_load_may_be_left_out() -> None:
+    assert CompareSettings(heads=("ingress",)).loads == [Load("ingress", 64)]
+    assert CompareSettings(heads=("repeated",), concurrency=(4,)).loads == [Load("repeated", 4)]
 
 
 @pytest.mark.parametrize(
