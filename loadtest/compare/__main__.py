@@ -22,7 +22,7 @@ from loadtest.compare.extra import under_load
 from loadtest.compare.lineup import Lineup, install_all, lined_up
 from loadtest.compare.peers import YARDSTICK
 from loadtest.compare.plot import draw
-from loadtest.compare.processes import cpu_model
+from loadtest.compare.processes import cpu_model, require_cores
 from loadtest.compare.rounds import Pair, measure_all
 from loadtest.compare.rows import Row
 from loadtest.compare.summary import reference_figures, summarise
@@ -37,7 +37,7 @@ PATHS = ("server_python", "peer_python", "results", "documents")
 def run(settings: CompareSettings) -> dict[str, Any]:
     """Everything; the document that compare.json becomes."""
     require_wrk()
-    require_cores(settings)
+    require_cores(settings.server_core, settings.load_core)
     digits, _ = load_digits()
     executables = install_all(settings)
     rows: list[Row] = []
@@ -87,13 +87,6 @@ def conditions(settings: CompareSettings) -> dict[str, Any]:
         "wrk": require_wrk(),
         "settings": {key: value for key, value in asdict(settings).items() if key not in PATHS},
     }
-
-
-def require_cores(settings: CompareSettings) -> None:
-    """A clear error where server and load would share a core."""
-    wanted = {settings.server_core, settings.load_core}
-    if len(wanted) < 2 or not wanted <= os.sched_getaffinity(0):
-        raise CompareError(f"server and wrk need a core each; this process may use {os.sched_getaffinity(0)}")
 
 
 def write(results: dict[str, Any], settings: CompareSettings) -> None:

@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loadtest.compare.config import ROOT
 from loadtest.compare.errors import CompareError
 
 PEERS = Path(__file__).parent / "peers"
@@ -18,7 +19,8 @@ class Peer:
     title: str
     command: tuple[str, ...]
     folder: Path | None = None
-    """What is copied to where the server runs; the repository's root when there is none."""
+    """What is copied to where the server runs; a server without one runs in `root`."""
+    root: Path = ROOT
     path: str = "/predict"
     """Where uploads go."""
     body: str = "raw"
@@ -53,7 +55,7 @@ def load_peers(only: tuple[str, ...]) -> list[Peer]:
     return [peer for name, peer in peers.items() if not only or name in only]
 
 
-def own_service(python: Path, *options: str) -> Peer:
-    """The service of this repository, as `make serve` starts it."""
+def own_service(python: Path, *options: str, root: Path = ROOT) -> Peer:
+    """The service of the checkout `root`, as `make serve` starts it."""
     command = (str(python), "-m", "serving", "--provider", "cpu", "--port", "{port}", *options)
-    return Peer(name="fewlabel", title="fewlabel", command=command)
+    return Peer(name="fewlabel", title="fewlabel", command=command, root=root)

@@ -5,6 +5,8 @@ import os
 import signal
 from pathlib import Path
 
+from loadtest.compare.errors import CompareError
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -62,6 +64,12 @@ def cores(pids: set[int]) -> set[int]:
             with contextlib.suppress(ProcessLookupError):
                 found |= os.sched_getaffinity(int(thread.name))
     return found
+
+
+def require_cores(server: int, load: int) -> None:
+    """Raises CompareError where server and load would share a core."""
+    if server == load or not {server, load} <= os.sched_getaffinity(0):
+        raise CompareError(f"server and wrk need a core each; this process may use {os.sched_getaffinity(0)}")
 
 
 def cpu_model() -> str:

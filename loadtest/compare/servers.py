@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtest.compare import processes
-from loadtest.compare.config import ROOT
 from loadtest.compare.errors import CompareError
 from loadtest.compare.peers import Peer
 
@@ -109,7 +108,7 @@ def _start(peer: Peer, executables: Path | None, stage: Stage) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=home if peer.folder else ROOT,
+            cwd=home if peer.folder else peer.root,
             env={**clean_environment(), "TMPDIR": str(home), **stage.variables, **given},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -120,8 +119,8 @@ def _start(peer: Peer, executables: Path | None, stage: Stage) -> Server:
 
 
 def clean_environment() -> dict[str, str]:
-    """That of this process, without settings of the service."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
+    """That of this process, without settings of the service under their present and former names."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("FEWLABEL_", "DIGITS_"))}
 
 
 def free_ports(count: int) -> list[int]:

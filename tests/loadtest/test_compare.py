@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from loadtest.compare import processes, wrk
-from loadtest.compare.__main__ import require_cores
 from loadtest.compare.answers import digit_of, equal_share
 from loadtest.compare.config import CompareSettings, Heads, Load
 from loadtest.compare.environments import ensure_environment
@@ -68,7 +67,7 @@ def test_what_is_missing_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(CompareError, match="apt-get install wrk"):
         wrk.require_wrk()
     with pytest.raises(CompareError, match="a core each"):
-        require_cores(CompareSettings(server_core=0, load_core=0))
+        processes.require_cores(0, 0)
 
 
 def test_the_figures_are_medians_of_the_sound_pairs_alone() -> None:
