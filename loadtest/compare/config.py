@@ -19,7 +19,7 @@ class Load:
     """At once, each with one request under way."""
 
     def __str__(self) -> str:
-        return f"{self.heads} heads, {self.connections} connections"
+        return f"{self.heads} heads, {self.connections} connection{'s' * (self.connections > 1)}"
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ local function word()
   return random(0, 4294967295)
 end
 
--- Written anew for each request: measured, this costs wrk no more than walking through requests that were prepared before.
+-- Written anew for each request, so that none comes twice however long a measurement lasts. This takes 3 µs more of
+-- wrk's core than a request that is sent as it is; 150,000 requests prepared in advance take 1 µs more, but 1 s to write
+-- and 120 MB each time wrk starts.
 local function ingress_lines()
   return format(
     templates[random(#templates)],

@@ -20,7 +20,7 @@ def test_a_round_tells_rate_and_cpu_time_or_latency() -> None:
     assert values_of([many, one]) == {
         "requests/s, ingress heads, 64 connections": (500, 250),
         "CPU µs a request, ingress heads, 64 connections": (50, 100),
-        "p50, ingress heads, 1 connections, ms": (1.0, 2.0),
+        "p50, ingress heads, 1 connection, ms": (1.0, 2.0),
     }
     assert values_of([replace(one, reference=replace(other, bad_status=1))]) == {}
 
