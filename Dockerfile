@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The service and its model, nothing else: no torch inside.
+# The service and its bundles, nothing else (.dockerignore says what of models/ goes in): no torch inside.
 #   docker build -t fewlabel . && docker run --rm -p 8000:8000 fewlabel
 # With CUDA (needs the NVIDIA container toolkit):
 #   docker build -t fewlabel:cuda --build-arg EXTRA=serve-cuda . && docker run --rm --gpus all -p 8000:8000 fewlabel:cuda
@@ -9,15 +9,13 @@ ARG EXTRA=serve
 RUN python -m venv /opt/venv
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
-COPY training/__init__.py training/
-COPY loadtest/__init__.py loadtest/
 COPY models/__init__.py models/
 COPY serving/__init__.py serving/
 # Editable: the environment points at /app, where the next stage puts the code itself.
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -e ".[${EXTRA}]"
 
 FROM python:3.12-slim
-RUN useradd --create-home --uid 10001 digits
+RUN useradd --create-home --uid 10001 fewlabel
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY models models
@@ -25,8 +23,8 @@ COPY serving serving
 USER 10001
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    DIGITS_HOST=0.0.0.0
+    FEWLABEL_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('DIGITS_PORT', 8000)}/health/ready\", timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('FEWLABEL_PORT', 8000)}/health/ready\", timeout=2)"]
 CMD ["python", "-m", "serving"]
