@@ -2,8 +2,15 @@
 
 import re
 import subprocess
+import tomllib
+from typing import Any, cast
 
 from tests.conftest import ROOT
+
+
+def project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    return cast(dict[str, Any], tomllib.loads((ROOT / "pyproject.toml").read_text())["project"])
 
 
 def readme() -> str:
@@ -60,3 +67,31 @@ def test_every_version_is_pinned_once_and_without_addresses() -> None:
     names = [line.split("==")[0].lower() for line in lines]
     assert len(names) == len(set(names))
     assert "onnxruntime" not in names, "plain onnxruntime overwrites onnxruntime-gpu's files"
+
+
+def test_both_checks_run_make_test() -> None:
+    for check in (".ci/run", ".github/workflows/check.yml"):
+        assert re.search(r"^(?:      - run: )?make test$", (ROOT / check).read_text(), re.MULTILINE), check
+
+
+def test_the_workflow_pins_its_actions_and_may_only_read() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+    actions = re.findall(r"uses: (\S+)", workflow)
+    assert actions
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in actions)
+    assert "permissions:\n  contents: read\n\n" in workflow
+    assert re.findall(r'"(3\.\d+)"', workflow)[0] == project()["requires-python"].removeprefix(">=")
+
+
+def test_hooks_run_what_the_development_environment_has() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert set(re.findall(r"repo: (\S+)", hooks)) == {"local"}
+    assert set(re.findall(r"language: (\S+)", hooks)) == {"system"}
+    makefile = (ROOT / "Makefile").read_text()
+    for program, options in re.findall(r"entry: \.venv/dev/bin/(\S+)(.*)", hooks):
+        assert f"$(VENVS)/dev/bin/{program}{options}" in makefile, program
+
+
+def test_the_changelog_tells_of_this_version_below_what_is_unreleased() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", project()["version"]]
