@@ -9,6 +9,7 @@ import io
 import sys
 import tokenize
 from pathlib import Path
+from typing import TypeGuard
 
 from tests.conftest import ROOT
 
@@ -20,7 +21,7 @@ NO_CODE = {
 }  # fmt: skip
 
 
-def is_docstring(node: ast.AST) -> bool:
+def is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
     """Whether a statement is a string and nothing else: the docstring of a module, class, function or field."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
@@ -33,9 +34,7 @@ def code_lines(source: str) -> set[int]:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(source)):
         if is_docstring(node):
-            assert isinstance(node, ast.Expr)
-            assert node.end_lineno is not None
-            lines.difference_update(range(node.lineno, node.end_lineno + 1))
+            lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines
 
 
