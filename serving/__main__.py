@@ -1,6 +1,5 @@
 """Settings → server: `python -m serving --help`."""
 
-import logging
 import math
 import os
 import sys
@@ -10,13 +9,14 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from models.manifest import INDEX, BundleError
+from serving import logs
 from serving.app import create_app
 from serving.http.front import Front
 from serving.index.memory import NeighborIndex
 from serving.metrics import remove_shared, share_between_workers
 from serving.model import load_model
 from serving.sessions import ProviderError
-from serving.settings import PREFIX, Settings, unknown_variables
+from serving.settings import PREFIX, Settings, mistaken_variables
 
 LIMITS_PER_REQUEST = 3
 """A request may take one timeout to arrive, one to be decoded and one to be answered."""
@@ -26,7 +26,7 @@ STOP_GRACE_S = 5
 
 def read_settings(arguments: list[str]) -> Settings:
     """Command line over environment over defaults; exits with a message that names the variable."""
-    mistakes = [f"{name}: there is no such setting" for name in unknown_variables(dict(os.environ))]
+    mistakes = mistaken_variables(os.environ)
     try:
         settings = CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:
@@ -49,6 +49,7 @@ def serve(settings: Settings) -> None:
         "host": settings.host,
         "port": settings.port,
         "access_log": False,
+        "log_config": None,  # one form for all lines: serving/logs.py
         "server_header": False,
         "proxy_headers": False,  # the client's address is not used
         "http": Front,
@@ -57,7 +58,7 @@ def serve(settings: Settings) -> None:
     }
     # Loaded before the first worker, so that a bad bundle or provider is one clear message.
     model = load_model(settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size)
-    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim)
+    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim, model.class_names)
     if settings.workers == 1:
         uvicorn.run(create_app(settings, model, index), **options)  # type: ignore[arg-type]
         return
@@ -77,7 +78,7 @@ def serve(settings: Settings) -> None:
 def main() -> None:
     """Exit code 1 with a message when it cannot start; once it runs, uvicorn ends by the signal it got."""
     settings = read_settings(sys.argv[1:])
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    logs.start(settings.log_format)
     try:
         serve(settings)
     except (BundleError, ProviderError) as error:

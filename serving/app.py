@@ -15,6 +15,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from models.manifest import INDEX
+from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
 from serving.http import pages, routes
@@ -66,7 +67,9 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
 
 def create_app_from_environment() -> FastAPI:
     """What each of several workers calls."""
-    return create_app(Settings())
+    settings = Settings()
+    logs.start(settings.log_format)
+    return create_app(settings)
 
 
 def front_may_answer(app: FastAPI) -> bool:
@@ -84,7 +87,7 @@ def open_service(settings: Settings, metrics: Metrics, model: Model | None, inde
         settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size
     )
     metrics.set_model(model.name, model.provider)
-    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim) if index is None else index
+    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim, model.class_names) if index is None else index
     threadpool_limits(settings.inference_threads, user_api="blas")  # numpy's own threads would fight for the cores
     limits: dict[str, Any] = {
         "max_batch_size": settings.max_batch_size,

@@ -35,22 +35,22 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._children: dict[tuple[str, int], tuple[Counter, BulkHistogram]] = {}
         self._noted: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-        self._requests = Counter("digits_requests", "Requests answered", ["route", "status"], registry=self._registry)
+        self._requests = Counter("fewlabel_requests", "Requests answered", ["route", "status"], registry=self._registry)
         self._request_seconds = BulkHistogram(
-            "digits_request_seconds", "Seconds from request to answer", ["route"], buckets=SECONDS,
+            "fewlabel_request_seconds", "Seconds from request to answer", ["route"], buckets=SECONDS,
             registry=self._registry,
         )  # fmt: skip
-        self._batch_size = Histogram("digits_batch_size", "Images in a batch", buckets=SIZES, registry=self._registry)
+        self._batch_size = Histogram("fewlabel_batch_size", "Images in a batch", buckets=SIZES, registry=self._registry)
         self._batch_seconds = Histogram(
-            "digits_batch_seconds", "Seconds that the model took for a batch", buckets=SECONDS,
+            "fewlabel_batch_seconds", "Seconds that the model took for a batch", buckets=SECONDS,
             registry=self._registry,
         )  # fmt: skip
         self.waiting = Gauge(
-            "digits_waiting_images", "Images that wait for the model", multiprocess_mode="livesum",
+            "fewlabel_waiting_images", "Images that wait for the model", multiprocess_mode="livesum",
             registry=self._registry,
         )  # fmt: skip
         self._model = Gauge(
-            "digits_model_info", "The served model; always 1", ["model", "provider"], multiprocess_mode="livemax",
+            "fewlabel_model_info", "The served model; always 1", ["model", "provider"], multiprocess_mode="livemax",
             registry=self._registry,
         )  # fmt: skip
 
@@ -97,7 +97,7 @@ class Metrics:
 
 def share_between_workers() -> Path:
     """Makes the workers' common folder; must happen before the first of these metrics is made."""
-    folder = Path(tempfile.mkdtemp(prefix="digits-metrics-"))
+    folder = Path(tempfile.mkdtemp(prefix="fewlabel-metrics-"))
     os.environ[MULTIPROCESS_VARIABLE] = str(folder)
     return folder
 

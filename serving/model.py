@@ -41,6 +41,9 @@ class Model(Protocol):
     """`name@version`"""
     provider: str
     dim: int
+    class_names: tuple[str, ...]
+    kind: str
+    """Of its input, as `models.pictures` names it."""
 
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """(n, channels, height, width) uint8 → n predictions."""
@@ -52,6 +55,8 @@ class OnnxModel:
     def __init__(self, manifest: Manifest, runner: Runner) -> None:
         self.name = manifest.model
         self.provider = runner.provider
+        self.class_names = manifest.class_names
+        self.kind = "digit"
         self.dim = int(manifest.outputs[2].shape[1])
         self._run = runner.run
         self._threshold = np.float32(manifest.novelty_threshold)

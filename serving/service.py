@@ -42,13 +42,14 @@ class Answers(NamedTuple):
     run_s: float
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Request:
     """One image on its way through decoder, model and, when neighbours are asked for, index."""
 
     service: "Service"
     neighbors: int
     done: Done[Answer]
+    _found: Seen = field(init=False)
     _step: Started | None = field(default=None, init=False)
 
     def cancel(self) -> None:
@@ -76,13 +77,14 @@ class Request:
             self._fail(error)
 
     def _predict(self, found: Seen) -> None:
-        self._step = self.service.batcher.add([found.digit], partial(self._on_predicted, found))
+        self._found = found
+        self._step = self.service.batcher.add([found.digit], self._on_predicted)
 
-    def _on_predicted(self, found: Seen, results: Results[Prediction] | Exception) -> None:
+    def _on_predicted(self, results: Results[Prediction] | Exception) -> None:
         if isinstance(results, Exception):
             self._fail(results)
             return
-        answer = Answer(found, results.values[0], [], results.queue_s, results.run_s)
+        answer = Answer(self._found, results.values[0], [], results.queue_s, results.run_s)
         if self.neighbors:
             self._search(answer)
         else:

@@ -1,18 +1,21 @@
 """Everything that can be set, in one place."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-PREFIX = "DIGITS_"
+PREFIX = "FEWLABEL_"
+OLD_PREFIX = "DIGITS_"
+"""Before version 0.2.0."""
 
 
 class Settings(BaseSettings):
-    """Answers uploaded images with digit predictions, embeddings and similar images.
+    """Answers uploaded images with predictions, embeddings and similar images.
 
-    Each option can also be set as an environment variable: --port is DIGITS_PORT. Options win.
+    Each option can also be set as an environment variable: --port is FEWLABEL_PORT. Options win.
     """
 
     model_config = SettingsConfigDict(
@@ -46,8 +49,10 @@ class Settings(BaseSettings):
     """Seconds that an upload may take to arrive (408 after them), to be decoded and to be answered (504)."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
     """Largest request body, bytes."""
-    max_image_pixels: int = Field(25_000_000, ge=784)
+    max_image_pixels: int = Field(25_000_000, ge=1)
     """Largest image, width times height."""
+    log_format: Literal["human", "json"] = "human"
+    """How log lines are written: for people, or one JSON document a line."""
 
     @model_validator(mode="after")
     def _one_batch_fits_the_queue(self) -> Self:
@@ -63,7 +68,14 @@ class Settings(BaseSettings):
         return {f"{PREFIX}{name.upper()}": str(value) for name, value in self}
 
 
-def unknown_variables(environment: dict[str, str]) -> list[str]:
-    """Variables with our prefix that name no setting: a typing mistake, most likely."""
+def mistaken_variables(environment: Iterable[str]) -> list[str]:
+    """What is wrong with the names of variables: one line for each that looks like ours and names no setting."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    return sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
+    mistakes = []
+    for name in sorted(environment):
+        new = name.upper().replace(OLD_PREFIX, PREFIX, 1)
+        if name.upper().startswith(OLD_PREFIX) and new in known:
+            mistakes.append(f"{name}: this setting is called {new} now")
+        elif name.upper().startswith(PREFIX) and name.upper() not in known:
+            mistakes.append(f"{name}: there is no such setting")
+    return mistakes

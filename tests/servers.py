@@ -80,5 +80,5 @@ def running_service(*arguments: str) -> Iterator[Service]:
 
 def clean_environment(**variables: str) -> dict[str, str]:
     """This process's, without settings of the service."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FEWLABEL_", "DIGITS_"))}
     return {**kept, **variables}

@@ -25,7 +25,7 @@ def test_readme_opens_with_the_two_commands() -> None:
 def test_readme_names_every_setting_with_its_default() -> None:
     from serving.settings import PREFIX, Settings
 
-    rows = dict(re.findall(r"^\| `(DIGITS_\w+)` \| `([^`]*)` \|", readme(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(FEWLABEL_\w+)` \| `([^`]*)` \|", readme(), re.MULTILINE))
     assert rows == {f"{PREFIX}{name.upper()}": str(field.default) for name, field in Settings.model_fields.items()}
 
 

@@ -15,6 +15,8 @@ from serving.model import Model
 from serving.service import Answer, Answers
 
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
+DIGIT = "digit"
+"""The kind of input whose answers have fields of their own."""
 Fields = dict[str, Any]
 
 
@@ -36,7 +38,7 @@ class Format(NamedTuple):
 
 
 def _predicted(answer: Answer, model: Model) -> Fields:
-    return {**prediction_of(answer), "model": model.name}
+    return {**prediction_of(answer, model), "model": model.name}
 
 
 def _predicted_and_embedded(answer: Answer, model: Model) -> Fields:
@@ -44,7 +46,7 @@ def _predicted_and_embedded(answer: Answer, model: Model) -> Fields:
 
 
 def _embedded(answer: Answer, model: Model) -> Fields:
-    return {**embedding_of(answer), "dim": model.dim, "model": model.name}
+    return {**embedding_of(answer, model), "dim": model.dim, "model": model.name}
 
 
 def _embedded_octets(answer: Answer, _model: Model) -> bytes:
@@ -87,20 +89,20 @@ def embedding_format(accept: str) -> Format:
     return EMBED_OCTETS if OCTETS in accept else EMBED
 
 
-def prediction_of(answer: Answer) -> Fields:
-    """One image's prediction."""
-    prediction = answer.prediction
-    return {
-        "digit": prediction.class_index,
-        "confidence": prediction.probabilities[prediction.class_index],
-        "known": prediction.known,
-        "novelty": prediction.novelty,
-        "several": answer.found.several,
-        "probabilities": prediction.probabilities,
-    }
+def prediction_of(answer: Answer, model: Model) -> Fields:
+    """One image's prediction; digits have fields of their own."""
+    index, probabilities, _, known, novelty = answer.prediction
+    fields: Fields = {"label": model.class_names[index]}
+    if model.kind == DIGIT:
+        fields["digit"] = index
+    fields |= {"confidence": probabilities[index], "known": known, "novelty": novelty}
+    if model.kind == DIGIT:
+        fields["several"] = answer.found.several
+    fields["probabilities"] = probabilities
+    return fields
 
 
-def embedding_of(answer: Answer) -> Fields:
+def embedding_of(answer: Answer, _model: Model) -> Fields:
     """One image's embedding."""
     return {"embedding": answer.prediction.embedding}
 
@@ -110,10 +112,10 @@ def similar(neighbors: list[Neighbor], model: Model) -> Fields:
     return {"neighbors": neighbors, "model": model.name}
 
 
-def batch_reply(answers: Answers, render: Callable[[Answer], Fields], others: Fields) -> Reply:
+def batch_reply(answers: Answers, model: Model, render: Callable[[Answer, Model], Fields], others: Fields) -> Reply:
     """One result for each image, in order: an answer, or what is wrong with it."""
-    results = [render(one) if isinstance(one, Answer) else failed(one) for one in answers.each]
-    return Reply(to_json({"results": results, **others}), headers=(server_timing(answers),))
+    results = [render(one, model) if isinstance(one, Answer) else failed(one) for one in answers.each]
+    return Reply(to_json({"results": results, **others, "model": model.name}), headers=(server_timing(answers),))
 
 
 def failed(failure: Failure) -> Fields:

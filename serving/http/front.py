@@ -9,7 +9,6 @@ front stays in between: it reads every head, and hands over one request at a tim
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.http.answers import EMBED, FORMATS, Format, embedding_format
-from serving.http.gate import FRONT, REQUEST_ID, read_fields, request_id
+from serving.http.gate import FRONT, REQUEST_ID, request_id
 from serving.http.heads import END, HeadReader, NotHTTP, RequestHead
 from serving.http.passage import Passage
 from serving.http.problems import reply_to, reply_with
@@ -34,7 +33,9 @@ MAX_HEAD = 32_768
 """Bytes of a head."""
 MAX_WAITING = 65_536
 """Bytes behind a request under way from which on no more are read."""
-CRLF = "\r\n"
+CLOSE = "connection: close\r\n"
+HOT: Mapping[bytes, Format] = {b"POST %b HTTP/1.1" % target: fmt for target, fmt in FORMATS.items()}
+"""By the head's first line."""
 DIRECT = "direct"
 """Key of the connection state: whether the front may answer by itself."""
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -54,18 +55,19 @@ class Front(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._service, self._metrics = app_state["service"], app_state["metrics"]
         self._max_bytes: int = app_state["settings"].max_upload_bytes
+        self._direct: bool = app_state[DIRECT]
         self._heads = HeadReader()
         self._buffer = b""  # arrived, and not yet part of a request under way
         self._head: RequestHead | None = None  # of the request that arrives, or is under way
         self._format: Format | None = None  # in which the front itself answers it
         self._busy = False  # whether a request is under way
         self._last = False  # whether that is the connection's last one
-        self._write_paused = False
+        self._read_paused = self._write_paused = False
         self._request: Request | None = None
         self._passage: Passage | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._since = time.perf_counter()  # when the request under way began, or the last one ended
-        self._fields: Mapping[bytes, bytes] = {}  # that gates read of it
+        self._id = ""
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
 
@@ -82,20 +84,21 @@ class Front(asyncio.Protocol):
             self._advance()
         elif self._passage is not None and self._passage.receiving:
             self._buffer = self._passage.feed(self._buffer)
-        elif len(self._buffer) > MAX_WAITING:
+        elif len(self._buffer) > MAX_WAITING and not self._read_paused:
+            self._read_paused = True
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
         self._write_paused = True
-        if self._passage is not None:
-            self._passage.pause_writing()
+        if self._inner is not None:
+            self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """asyncio: it has caught up."""
         self._write_paused = False
-        if self._passage is not None:
-            self._passage.resume_writing()
+        if self._inner is not None:
+            self._inner.resume_writing()
         self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -116,8 +119,8 @@ class Front(asyncio.Protocol):
             self._pass_on(self._head)
         if not self._busy:
             self._transport.close()
-        elif self._passage is not None and not self._passage.answered:
-            self._passage.finish()
+        elif self._inner is not None:
+            self._inner.shutdown()
 
     def _advance(self) -> None:
         """Reads requests from the buffer until one is under way, or more bytes are needed."""
@@ -127,11 +130,11 @@ class Front(asyncio.Protocol):
             assert self._head is not None
             if self._format is None:
                 self._pass_on(self._head)
-            elif len(self._buffer) >= self._head.content_length:
+            elif len(self._buffer) >= (self._head.content_length or 0):
                 self._answer(self._head, self._format)
             else:
                 if self._patience is None:  # many clients send head and body apart
-                    self._patience = self._loop.call_later(PATIENCE_S, self._lose_patience)
+                    self._patience = self._loop.call_later(PATIENCE_S, self._pass_on, self._head)
                 return
 
     def _read_head(self) -> bool:
@@ -148,56 +151,52 @@ class Front(asyncio.Protocol):
         except NotHTTP as error:
             self._refuse(reply_with(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {error}"))
             return False
-        self._head, self._buffer = head, self._buffer[end:]
-        self._format = self._format_of(head)
+        self._head, self._buffer, self._format = head, self._buffer[end:], None
+        if self._direct and head.content_length is not None and head.content_length <= MAX_BODY and not head.expects:
+            self._format = HOT.get(head.line)
         return True
-
-    def _format_of(self, head: RequestHead) -> Format | None:
-        """The format in which the front itself answers the request; None for one that passes on."""
-        fmt = FORMATS.get(head.target)
-        if fmt is None or head.method != b"POST" or head.version != "1.1" or not self._state[DIRECT]:
-            return None
-        return None if head.chunked or head.expects or head.content_length > MAX_BODY else fmt
 
     def _answer(self, head: RequestHead, fmt: Format) -> None:
         """Answers the request, whose body has arrived, at once or when the service calls back."""
         self._cancel_patience()
         body, self._buffer = self._buffer[: head.content_length], self._buffer[head.content_length :]
         self._heads.skip(body)
-        self._busy, self._since, self._fields = True, time.perf_counter(), {}
+        self._busy, self._since, self._id = True, time.perf_counter(), ""
         try:
-            self._fields = read_fields(head.fields)
+            self._id = request_id(head.values(b"x-request-id"))
             if fmt is EMBED:
-                self._format = fmt = embedding_format(self._fields.get(b"accept", b"").decode("latin-1"))
+                self._format = fmt = embedding_format(b", ".join(head.values(b"accept")).decode("latin-1"))
             check_size(len(body), self._max_bytes)
-            self._request = self._service.ask(one_image(body), fmt.neighbors, partial(self._on_answer, fmt))
+            self._request = self._service.ask(one_image(body), fmt.neighbors, self._on_answer)
         except Exception as error:
             self._fail(error)
 
-    def _on_answer(self, fmt: Format, answer: Answer | Exception) -> None:
+    def _on_answer(self, answer: Answer | Exception) -> None:
         self._request = None
+        assert self._format is not None
         try:
             if isinstance(answer, Exception):
                 raise answer
-            self._reply(fmt.reply(answer, self._service.model))
+            self._reply(self._format.reply(answer, self._service.model))
         except Exception as error:
             self._fail(error)
         self._advance()
 
     def _fail(self, error: Exception) -> None:
-        self._reply(reply_to(error))
+        self._id = self._id or request_id(())
+        self._reply(reply_to(error, self._id))
         self._metrics.count_requests()
 
     def _refuse(self, reply: Reply) -> None:
         """Answers what is no request; nothing behind it can be told apart."""
-        self._last, self._fields, self._since = True, {}, time.perf_counter()
+        self._last, self._id, self._since = True, request_id(()), time.perf_counter()
         self._reply(reply)
         self._metrics.count_requests()
 
     def _reply(self, reply: Reply) -> None:
         """Sends the answer to the request under way, and is ready for the next one."""
-        now, head, fmt = time.perf_counter(), self._head, self._format
-        self._metrics.note_request(fmt.route if fmt else "other", reply.status, now - self._since)
+        now, head, route = time.perf_counter(), self._head, self._format.route if self._format else "other"
+        self._metrics.note_request(route, reply.status, now - self._since)
         last = self._last or head is None or not head.keep_alive
         self._busy, self._head, self._format, self._since = False, None, None, now
         if self._transport.is_closing():
@@ -206,16 +205,14 @@ class Front(asyncio.Protocol):
             self._default_headers = self._server.default_headers
             self._default_lines = b"".join(b"%b: %b\r\n" % header for header in self._default_headers)
         lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-        own = (
-            f"content-type: {reply.media_type}\r\n{lines}content-length: {len(reply.content)}\r\n"
-            f"{REQUEST_ID}: {request_id(self._fields)}\r\n{'connection: close' + CRLF if last else ''}\r\n"
-        )
+        lines = f"content-type: {reply.media_type}\r\n{lines}content-length: {len(reply.content)}\r\n"
+        own = f"{lines}{REQUEST_ID}: {self._id}\r\n{CLOSE if last else ''}\r\n"
         status = STATUS_LINES[reply.status]
         self._transport.write(b"".join((status, self._default_lines, own.encode("latin-1"), reply.content)))
         if last:
             self._transport.close()
         else:
-            self._transport.resume_reading()
+            self._resume_reading()
 
     def _pass_on(self, head: RequestHead) -> None:
         """Hands the request, and what has arrived of its body, to uvicorn."""
@@ -226,8 +223,13 @@ class Front(asyncio.Protocol):
             self._passage = Passage(self._transport, self._open_uvicorn, self._on_through)
         self._passage.begin(head)
         if self._last:
-            self._passage.finish()
+            self._inner.shutdown()  # after this answer the connection closes
         self._buffer = self._passage.feed(self._buffer)
+
+    @property
+    def _inner(self) -> Any:
+        """uvicorn's protocol, while it is needed."""
+        return None if self._passage is None else self._passage.protocol
 
     def _open_uvicorn(self, on_response: Callable[[], None]) -> asyncio.Protocol:
         state = {**self._state, FRONT: on_response}
@@ -237,12 +239,13 @@ class Front(asyncio.Protocol):
         """A request that was passed on is answered."""
         self._busy, self._head, self._since = False, None, time.perf_counter()
         if not self._transport.is_closing():
-            self._transport.resume_reading()
+            self._resume_reading()
             self._loop.call_soon(self._advance)
 
-    def _lose_patience(self) -> None:
-        if self._head is not None and not self._busy:
-            self._pass_on(self._head)
+    def _resume_reading(self) -> None:
+        if self._read_paused:
+            self._read_paused = False
+            self._transport.resume_reading()
 
     def _cancel_patience(self) -> None:
         if self._patience is not None:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -17,39 +17,24 @@ from serving.metrics import Metrics
 
 REQUEST_ID = "X-Request-ID"
 MAX_REQUEST_ID = 128
-READ = frozenset({b"x-request-id", b"accept"})
-"""Fields that gates and the front's answers depend on, in lower case."""
-ONCE = frozenset({b"x-request-id"})
-"""Those of them that a request may have once at most."""
 FRONT = "front"
 """Key of the ASGI connection state under which the front waits for the end of a response."""
 _PROCESS = os.urandom(8).hex()
 _NUMBERS = itertools.count()
 
 
-def read_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The fields in `READ`, by name, from (name in lower case, value) pairs; values of equal names are joined.
-
-    Raises MalformedRequest for two of a field that a request may have once.
-    """
-    found: dict[bytes, bytes] = {}
-    for name, value in fields:
-        if name not in READ:
-            continue
-        if name in found and name in ONCE:
-            raise MalformedRequest(f"the request has the field {name.decode()} twice")
-        found[name] = found[name] + b", " + value if name in found else value
-    return found
-
-
-def request_id(fields: Mapping[bytes, bytes]) -> str:
+def request_id(sent: Sequence[bytes]) -> str:
     """The client's own when it is short and printable, since it goes into headers and logs; else a new one.
 
-    A new one has 32 hexadecimal digits: half of them random for the process, half of them a count.
+    `sent` are the values of the request's fields of that name. A new id has 32 hexadecimal digits: half of them random
+    for the process, half of them a count. Raises MalformedRequest when there are two fields.
     """
-    sent = fields.get(b"x-request-id")
-    if sent and len(sent) <= MAX_REQUEST_ID and sent.isascii() and (text := sent.decode()).isprintable():
-        return text
+    if sent:
+        if len(sent) > 1:
+            raise MalformedRequest(f"the request has the field {REQUEST_ID} {len(sent)} times")
+        own = sent[0]
+        if 0 < len(own) <= MAX_REQUEST_ID and own.isascii() and (text := own.decode()).isprintable():
+            return text
     return f"{_PROCESS}{next(_NUMBERS):016x}"
 
 
@@ -69,13 +54,13 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started, answered = time.perf_counter(), False
-        fields: dict[bytes, bytes] = {}
+        own_id = request_id(())
 
         async def send_and_count(message: Message) -> None:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = True
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id(fields)
+                MutableHeaders(scope=message)[REQUEST_ID] = own_id
                 route = getattr(scope.get("route"), "path", "other")
                 self._metrics.observe_request(route, message["status"], time.perf_counter() - started)
             await send(message)
@@ -83,12 +68,12 @@ class Gate:
                 _tell_front(scope)
 
         try:
-            fields = read_fields(scope["headers"])
+            own_id = request_id([value for name, value in scope["headers"] if name == b"x-request-id"])
             await self._app(scope, receive, send_and_count)
         except Exception as error:
             if answered:
                 raise
-            await as_response(reply_to(error))(scope, receive, send_and_count)
+            await as_response(reply_to(error, own_id))(scope, receive, send_and_count)
 
 
 def _tell_front(scope: Scope) -> None:

@@ -8,10 +8,8 @@ import httptools
 
 from serving.http.heads import END, RequestHead
 
-Forward = Callable[[], None]
 
-
-class Passage(asyncio.Transport):
+class Passage:
     """What an unmodified uvicorn protocol takes for its connection's transport.
 
     It is given whole requests, each after the answer to the one before, so that it never sees the next one's bytes.
@@ -25,10 +23,9 @@ class Passage(asyncio.Transport):
     def __init__(
         self,
         transport: asyncio.Transport,
-        open_protocol: Callable[[Callable[[], None]], asyncio.Protocol],
+        open_protocol: Callable[[Callable[[], None]], Any],
         on_through: Callable[[], None],
     ) -> None:
-        super().__init__()
         self._transport = transport
         self._on_through = on_through
         self._missing = 0
@@ -36,8 +33,9 @@ class Passage(asyncio.Transport):
         self.answered = True
         """Whether the last request's response is complete."""
         self.lost = False
-        self._protocol: Any = open_protocol(self._on_response)
-        self._protocol.connection_made(self)
+        self.protocol = open_protocol(self._on_response)
+        """uvicorn's; None when the passage is lost."""
+        self.protocol.connection_made(self)
 
     @property
     def receiving(self) -> bool:
@@ -46,9 +44,9 @@ class Passage(asyncio.Transport):
 
     def begin(self, head: RequestHead) -> None:
         """Hands over the next request's head."""
-        self.answered, self._missing = False, head.content_length
+        self.answered, self._missing = False, head.content_length or 0
         self._chunks = _Chunks(head.raw) if head.chunked else None
-        self._protocol.data_received(head.raw)
+        self.protocol.data_received(head.raw)
 
     def feed(self, data: bytes) -> bytes:
         """Hands over as much of `data` as belongs to the request's body; gives back what lies behind it."""
@@ -58,7 +56,7 @@ class Passage(asyncio.Transport):
         elif self._chunks.complete:
             self._chunks = None
         if size:
-            self._protocol.data_received(data[:size])
+            self.protocol.data_received(data[:size])
         if self.answered and not self.receiving:
             self._on_through()
         return data[size:]
@@ -68,30 +66,14 @@ class Passage(asyncio.Transport):
         if not self.receiving:
             self._on_through()
 
-    def finish(self) -> None:
-        """The response under way is the last one; without one the connection closes."""
-        self._protocol.shutdown()
-
     def lose(self, error: Exception | None) -> None:
         """The connection is lost, or uvicorn's protocol is no longer needed."""
         if not self.lost:
             self.lost = True
-            self._protocol.connection_lost(error)
-            self._protocol = None  # it refers to this passage
+            self.protocol.connection_lost(error)
+            self.protocol = None  # it refers to this passage
 
-    def pause_writing(self) -> None:
-        """The client reads too slowly."""
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """It has caught up."""
-        self._protocol.resume_writing()
-
-    # asyncio.Transport, for uvicorn's protocol
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends."""
-        self._transport.write(data)
+    # What uvicorn's protocol takes for its transport
 
     def close(self) -> None:
         """Ends the connection; when no request is under way, only this passage: the front closes idle connections."""
@@ -100,21 +82,9 @@ class Passage(asyncio.Transport):
         elif not self.lost:
             self._transport.close()
 
-    def is_closing(self) -> bool:
-        """Whether the connection ends."""
-        return self.lost or self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """The connection's."""
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        """Enough for now."""
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Go on."""
-        self._transport.resume_reading()
+    def __getattr__(self, name: str) -> Any:
+        """All else is the connection's own."""
+        return getattr(self._transport, name)
 
 
 class _Seen:

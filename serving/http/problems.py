@@ -18,6 +18,7 @@ from serving.errors import (
     SlowUpload,
 )
 from serving.http.replies import PROBLEM, Reply
+from serving.logs import REQUEST_ID
 
 logger = logging.getLogger("serving")
 
@@ -55,11 +56,11 @@ def document_of(failure: Failure) -> dict[str, object]:
     return document(PROBLEMS[type(failure)], str(failure))
 
 
-def reply_to(error: Exception) -> Reply:
-    """The answer to a request that ended with `error`: a Failure, or a bug, of which only the log reads more."""
+def reply_to(error: Exception, own_id: str) -> Reply:
+    """The answer to request `own_id`, which ended with `error`: a Failure, or a bug, whose details only the log has."""
     if isinstance(error, Failure):
         return reply(PROBLEMS[type(error)], str(error))
-    logger.error("unexpected error", exc_info=error)
+    logger.error("unexpected error", exc_info=error, extra={REQUEST_ID: own_id})
     return reply_with(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; the server's log tells more")
 
 

@@ -1,22 +1,32 @@
 """What FastAPI sees: every route with its parameters and documentation. Answers are written in `answers`."""
 
 import asyncio
-from typing import Annotated, cast
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from models.pictures.errors import PictureError
-from serving.errors import Draining, MalformedRequest, ServiceError, SlowUpload
+from serving.errors import Draining, Failure, MalformedRequest, ServiceError, SlowUpload
 from serving.http import answers, schemas
-from serving.http.answers import DEFAULT_NEIGHBORS, MAX_NEIGHBORS, PREDICT, PREDICT_AND_EMBED, SEARCH, Format, to_json
+from serving.http.answers import (
+    DEFAULT_NEIGHBORS,
+    MAX_NEIGHBORS,
+    PREDICT,
+    PREDICT_AND_EMBED,
+    SEARCH,
+    Fields,
+    Format,
+    to_json,
+)
 from serving.http.gate import as_response
-from serving.http.problems import reply_to, reply_with
+from serving.http.problems import PROBLEMS, reply, reply_with
 from serving.http.replies import JSON, OCTETS, Reply
 from serving.http.uploads import check_size, many_images, one_image
 from serving.metrics import Metrics
@@ -40,9 +50,20 @@ async def state(request: Request) -> State:
     return cast(State, request.state)
 
 
+Route = TypeVar("Route", bound=Callable[..., Coroutine[Any, Any, Response]])
 Running = Annotated[State, Depends(state)]
 Neighbors = Annotated[int, Query(ge=1, le=MAX_NEIGHBORS, description="How many neighbours")]
 router = APIRouter()
+
+
+def _post(
+    path: str, tag: str, answer: type[BaseModel], body: Fields = schemas.IMAGE_BODY, octets: bool = False
+) -> Callable[[Route], Route]:
+    """A route that takes `body`, answers JSON (or octets), and may fail in all the ways there are."""
+    responses = dict(schemas.PROBLEMS)
+    if octets:
+        responses[200] = {"content": {OCTETS: {"schema": schemas.BINARY}}}
+    return router.post(path, tags=[tag], response_model=answer, responses=responses, openapi_extra=body)
 
 
 async def read_body(request: Request, settings: Settings, max_bytes: int | None = None) -> bytes:
@@ -72,13 +93,7 @@ async def answer_one(request: Request, running: State, fmt: Format) -> Response:
     return as_response(fmt.reply(answer, running.service.model))
 
 
-@router.post(
-    "/predict",
-    tags=["images"],
-    response_model=schemas.Predicted,
-    responses=schemas.PROBLEMS,
-    openapi_extra=schemas.IMAGE_BODY,
-)
+@_post("/predict", "images", schemas.Predicted)
 async def predict(
     request: Request,
     running: Running,
@@ -90,66 +105,36 @@ async def predict(
     return await answer_one(request, running, answers.debugging(fmt) if debug else fmt)
 
 
-@router.post(
-    "/predict/batch",
-    tags=["many images"],
-    response_model=schemas.PredictedBatch,
-    responses=schemas.PROBLEMS,
-    openapi_extra=schemas.IMAGES_BODY,
-)
+@_post("/predict/batch", "many images", schemas.PredictedBatch, schemas.IMAGES_BODY)
 async def predict_batch(request: Request, running: Running) -> Response:
     """Which class each of the images shows, in order; what is wrong with it where something is."""
     service = running.service
     found = await service.answer_many(many_images(await read_body(request, running.settings)))
-    return as_response(answers.batch_reply(found, answers.prediction_of, {"model": service.model.name}))
+    return as_response(answers.batch_reply(found, service.model, answers.prediction_of, {}))
 
 
-@router.post(
-    "/embed",
-    tags=["images"],
-    response_model=schemas.Embedded,
-    responses={**schemas.PROBLEMS, 200: {"content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}},
-    openapi_extra=schemas.IMAGE_BODY,
-)
+@_post("/embed", "images", schemas.Embedded, octets=True)
 async def embed(request: Request, running: Running) -> Response:
     """The image as a unit vector; with `Accept: application/octet-stream` as little-endian float32."""
     return await answer_one(request, running, answers.embedding_format(request.headers.get("accept", JSON)))
 
 
-@router.post(
-    "/embed/batch",
-    tags=["many images"],
-    response_model=schemas.EmbeddedBatch,
-    responses=schemas.PROBLEMS,
-    openapi_extra=schemas.IMAGES_BODY,
-)
+@_post("/embed/batch", "many images", schemas.EmbeddedBatch, schemas.IMAGES_BODY)
 async def embed_batch(request: Request, running: Running) -> Response:
     """Each of the images as a unit vector, in order; what is wrong with it where something is."""
     service = running.service
     found = await service.answer_many(many_images(await read_body(request, running.settings)))
-    others = {"dim": service.model.dim, "model": service.model.name}
-    return as_response(answers.batch_reply(found, answers.embedding_of, others))
+    model = service.model
+    return as_response(answers.batch_reply(found, model, answers.embedding_of, {"dim": model.dim}))
 
 
-@router.post(
-    "/search",
-    tags=["similar images"],
-    response_model=schemas.Found,
-    responses=schemas.PROBLEMS,
-    openapi_extra=schemas.IMAGE_BODY,
-)
+@_post("/search", "similar images", schemas.Found)
 async def search(request: Request, running: Running, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index look most like this one."""
     return await answer_one(request, running, SEARCH[k])
 
 
-@router.post(
-    "/search/vector",
-    tags=["similar images"],
-    response_model=schemas.Found,
-    responses=schemas.PROBLEMS,
-    openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": schemas.VECTOR}}}},
-)
+@_post("/search/vector", "similar images", schemas.Found, schemas.VECTOR_BODY)
 async def search_vector(request: Request, running: Running, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
     body, service = await read_body(request, running.settings, MAX_VECTOR_BYTES), running.service
@@ -196,9 +181,11 @@ async def metrics(running: Running) -> Response:
 
 
 async def _on_failure(_: Request, error: Exception) -> Response:
-    if isinstance(error, ClientDisconnect):
-        error = MalformedRequest("the connection closed inside the body")
-    return as_response(reply_to(error))
+    assert isinstance(error, Failure | ClientDisconnect)
+    failure = (
+        MalformedRequest("the connection closed inside the body") if isinstance(error, ClientDisconnect) else error
+    )
+    return as_response(reply(PROBLEMS[type(failure)], str(failure)))
 
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
@@ -210,7 +197,7 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
 async def _on_validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return as_response(reply_to(MalformedRequest("; ".join(details))))
+    return as_response(reply(PROBLEMS[MalformedRequest], "; ".join(details)))
 
 
 def install(app: FastAPI) -> None:

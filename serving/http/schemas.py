@@ -5,39 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from serving.http import problems
-from serving.http.replies import PROBLEM
+from serving.http.replies import JSON, OCTETS, PROBLEM
 
-
-class Predicted(BaseModel):
-    """A digit, with how sure the model is."""
-
-    digit: int = Field(examples=[7])
-    """The most probable digit."""
-    confidence: float = Field(examples=[0.998])
-    """Its probability, as if the image were surely a digit."""
-    known: bool = Field(examples=[True])
-    """Whether the image looks like a digit at all: `novelty` is at most the model's threshold."""
-    novelty: float = Field(examples=[0.0001])
-    """How surely it is no digit, from 0 to 1."""
-    several: bool = Field(examples=[False])
-    """Whether a picture of more than 48 pixels shows more that could be a digit; this one has the most ink."""
-    probabilities: list[float]
-    """Probability of each digit, 0 to 9; they sum to 1."""
-    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
-    """`name@version` of the model that answered."""
-    embedding: list[float] | None = None
-    """Only with `?embedding=true`."""
-    seen: str | None = None
-    """Only with `?debug=true`: what the model saw, a PNG file as a data URI."""
-
-
-class Embedded(BaseModel):
-    """A unit vector: the dot product of two of them is their images' similarity."""
-
-    embedding: list[float]
-    """`dim` numbers with unit L2 norm."""
-    dim: int = Field(examples=[64])
-    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+FORM = "multipart/form-data"
+MODEL = "name@3f9c1a2b4d5e"
 
 
 class Problem(BaseModel):
@@ -56,27 +27,54 @@ class Failed(BaseModel):
 
 
 class PredictedOne(BaseModel):
-    """One image's digit, as in `Predicted`."""
+    """A class, with how sure the model is."""
 
-    digit: int = Field(examples=[7])
+    label: str = Field(examples=["7"])
+    """Name of the most probable class."""
+    digit: int | None = Field(None, examples=[7])
+    """The same as a number; only where the classes are digits."""
     confidence: float = Field(examples=[0.998])
+    """Its probability, as if the image surely showed one of the classes."""
     known: bool = Field(examples=[True])
+    """Whether the image looks like one of the classes at all: `novelty` is at most the model's threshold."""
     novelty: float = Field(examples=[0.0001])
-    several: bool = Field(examples=[False])
+    """How surely it shows none of them, from 0 to 1."""
+    several: bool | None = Field(None, examples=[False])
+    """Whether a picture of more than 48 pixels shows more that could be a digit; only where the classes are digits."""
     probabilities: list[float]
+    """Probability of each class, in the manifest's order; they sum to 1."""
+
+
+class Predicted(PredictedOne):
+    """The same for one image alone."""
+
+    model: str = Field(examples=[MODEL])
+    """`name@version` of the model that answered."""
+    embedding: list[float] | None = None
+    """Only with `?embedding=true`."""
+    seen: str | None = None
+    """Only with `?debug=true`: what the model saw, a PNG file as a data URI."""
 
 
 class PredictedBatch(BaseModel):
     """One result for each file, in order."""
 
     results: list[PredictedOne | Failed]
-    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+    model: str = Field(examples=[MODEL])
 
 
 class EmbeddedOne(BaseModel):
-    """One image's unit vector."""
+    """A unit vector: the dot product of two of them is their images' similarity."""
 
     embedding: list[float]
+    """Unit L2 norm."""
+
+
+class Embedded(EmbeddedOne):
+    """The same for one image alone."""
+
+    dim: int = Field(examples=[64])
+    model: str = Field(examples=[MODEL])
 
 
 class EmbeddedBatch(BaseModel):
@@ -84,14 +82,15 @@ class EmbeddedBatch(BaseModel):
 
     results: list[EmbeddedOne | Failed]
     dim: int = Field(examples=[64])
-    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+    model: str = Field(examples=[MODEL])
 
 
 class NeighborFound(BaseModel):
     """One similar image."""
 
     id: str = Field(examples=["train-42"])
-    label: int = Field(examples=[7])
+    label: str = Field(examples=["7"])
+    """Name of its class."""
     label_source: Literal["given", "predicted"]
     """`given`: a person's label; `predicted`: the model's own guess."""
     score: float = Field(examples=[0.993])
@@ -102,16 +101,13 @@ class Found(BaseModel):
     """The most similar images, best first."""
 
     neighbors: list[NeighborFound]
-    model: str = Field(examples=["digits@3f9c1a2b4d5e"])
+    model: str = Field(examples=[MODEL])
 
 
 class VectorQuery(BaseModel):
     """An embedding, as `/embed` gives it."""
 
     embedding: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
-
-
-VECTOR = VectorQuery.model_json_schema()
 
 
 class Live(BaseModel):
@@ -137,35 +133,23 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": _titles(status), "content": {PROBLEM: {"schema": Problem.model_json_schema()}}}
     for status in sorted({problem.status for problem in problems.PROBLEMS.values()})
 }
-IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "One image: PNG, JPEG, WebP, BMP, GIF or TIFF; raw, or as the multipart field `file`.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
-IMAGES_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "Up to 256 images, each a file in the multipart field `files`.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["files"],
-                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            }
-        },
-    }
-}
+BINARY = {"type": "string", "format": "binary"}
+
+
+def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
+
+
+def _body(description: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+IMAGE_BODY = _body(
+    "One image: PNG, JPEG, WebP, BMP, GIF or TIFF; raw, or as the multipart field `file`.",
+    {FORM: _form("file", BINARY), "image/*": {"schema": BINARY}, OCTETS: {"schema": BINARY}},
+)
+IMAGES_BODY = _body(
+    "Up to 256 images, each a file in the multipart field `files`.",
+    {FORM: _form("files", {"type": "array", "items": BINARY})},
+)
+VECTOR_BODY = _body("An embedding.", {JSON: {"schema": VectorQuery.model_json_schema()}})

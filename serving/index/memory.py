@@ -18,8 +18,8 @@ class Neighbor(TypedDict):
     """One similar image, as it is answered."""
 
     id: str
-    label: int
-    """Index of its class."""
+    label: str
+    """Name of its class."""
     label_source: Literal["given", "predicted"]
     """Whether the label came with the image or is the model's own guess."""
     score: float
@@ -39,30 +39,34 @@ class NeighborIndex:
     """Exact search over unit vectors: one matrix product for all queries of a batch.
 
     Args:
-        ids: n names. embeddings: (n, dim), unit L2 norm. labels: (n,) class indices. given: (n,) bool.
+        ids: n names. embeddings: (n, dim), unit L2 norm. labels: n class names. given: (n,) bool.
     """
 
     def __init__(
         self,
         ids: list[str],
         embeddings: NDArray[np.floating],
-        labels: NDArray[np.integer],
+        labels: list[str],
         given: NDArray[np.bool_],
     ) -> None:
         if not len(ids) == len(embeddings) == len(labels) == len(given):
             raise ValueError("ids, embeddings, labels and given must be equally long")
         self._ids = ids
         self._embeddings = np.ascontiguousarray(embeddings, np.float32)
-        self._labels: list[int] = labels.tolist()
+        self._labels = labels
         self._given: list[bool] = given.tolist()
 
     @classmethod
-    def load(cls, path: Path, dim: int) -> Self:
-        """Reads a bundle's index; raises BundleError when it does not fit a model of `dim` numbers an embedding."""
+    def load(cls, path: Path, dim: int, class_names: Sequence[str]) -> Self:
+        """Reads a bundle's index, whose labels are indices of classes.
+
+        Raises BundleError when it does not fit a model of `dim` numbers an embedding and these classes.
+        """
         try:
             with np.load(path) as arrays:
-                index = cls(arrays["ids"].tolist(), arrays["embeddings"], arrays["labels"], arrays["label_given"])
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+                labels = [class_names[label] for label in arrays["labels"].tolist()]
+                index = cls(arrays["ids"].tolist(), arrays["embeddings"], labels, arrays["label_given"])
+        except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
             raise BundleError(f"{path}: not an index: {error}") from error
         if index._embeddings.shape[1:] != (dim,):
             raise BundleError(f"{path}: embeddings of shape {index._embeddings.shape}, the model gives {dim}")

@@ -152,7 +152,7 @@ def test_several_workers_answer_and_count_together(digits: Digits) -> None:
             assert httpx.post(f"{service.url}/predict", content=encoded(image)).status_code == 200
         for _ in range(4):
             metrics = httpx.get(f"{service.url}/metrics").text
-            assert 'digits_requests_total{route="/predict",status="200"} 40.0' in metrics
+            assert 'fewlabel_requests_total{route="/predict",status="200"} 40.0' in metrics
 
 
 def failure(*arguments: str, **variables: str) -> str:
@@ -166,13 +166,14 @@ def failure(*arguments: str, **variables: str) -> str:
 
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
-    assert "DIGITS_PORT" in failure(DIGITS_PORT="many")
-    assert "DIGITS_MAX_BATCH_SIZE" in failure("--max-batch-size", "0")
-    assert "DIGITS_PROVIDER" in failure(DIGITS_PROVIDER="tpu")
-    assert "DIGITS_PROT: there is no such setting" in failure(DIGITS_PROT="1")
-    both = failure(DIGITS_PORT="x", DIGITS_WORKERS="0")
-    assert "DIGITS_PORT" in both
-    assert "DIGITS_WORKERS" in both
+    assert "FEWLABEL_PORT" in failure(FEWLABEL_PORT="many")
+    assert "FEWLABEL_MAX_BATCH_SIZE" in failure("--max-batch-size", "0")
+    assert "FEWLABEL_PROVIDER" in failure(FEWLABEL_PROVIDER="tpu")
+    assert "FEWLABEL_PROT: there is no such setting" in failure(FEWLABEL_PROT="1")
+    assert "DIGITS_PORT: this setting is called FEWLABEL_PORT now" in failure(DIGITS_PORT="8000")
+    both = failure(FEWLABEL_PORT="x", FEWLABEL_WORKERS="0")
+    assert "FEWLABEL_PORT" in both
+    assert "FEWLABEL_WORKERS" in both
 
 
 def test_a_missing_bundle_is_one_clear_message(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ class FakeModel:
     name = "fake@000000000000"
     provider = "FakeExecutionProvider"
     dim = 4
+    class_names = tuple("0123456789")
+    kind = "digit"
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -50,6 +52,6 @@ def fake_index() -> NeighborIndex:
     return NeighborIndex(
         ids=["a", "b", "c", "d"],
         embeddings=np.eye(4, dtype=np.float16),
-        labels=np.array([0, 1, 2, 3]),
+        labels=["0", "1", "2", "3"],
         given=np.array([True, False, False, False]),
     )

@@ -8,7 +8,7 @@ def random_index(n: int = 500, dim: int = 8) -> tuple[NeighborIndex, np.ndarray[
     vectors = np.random.default_rng(0).normal(size=(n, dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     labels = np.arange(n) % 10
-    return NeighborIndex([str(number) for number in range(n)], vectors, labels, labels == 0), vectors
+    return NeighborIndex([str(number) for number in range(n)], vectors, list(map(str, labels)), labels == 0), vectors
 
 
 @pytest.mark.parametrize("k", [1, 2, 10, 499, 500, 1000])
@@ -18,7 +18,7 @@ def test_the_neighbours_are_those_of_a_full_sort(k: int) -> None:
         (found,) = index.search([Query(query, k)])
         expected = sorted(range(500), key=lambda number: -float(vectors[number] @ query))[:k]
         assert [int(one["id"]) for one in found] == expected
-        assert [one["label"] for one in found] == [number % 10 for number in expected]
+        assert [one["label"] for one in found] == [str(number % 10) for number in expected]
         assert found[0]["score"] == pytest.approx(1, abs=1e-6)
         assert found[0]["label_source"] == ("given" if expected[0] % 10 == 0 else "predicted")
 
@@ -37,4 +37,4 @@ def test_queries_searched_together_are_answered_apart(n: int) -> None:
 
 def test_parts_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match="equally long"):
-        NeighborIndex(["a"], np.eye(2, dtype=np.float32), np.arange(2), np.ones(2, bool))
+        NeighborIndex(["a"], np.eye(2, dtype=np.float32), ["a", "b"], np.ones(2, bool))

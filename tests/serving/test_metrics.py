@@ -25,7 +25,7 @@ def test_noted_requests_are_counted_when_somebody_asks() -> None:
     for status in (200, 200, 503):
         metrics.note_request("/predict", status, 0.001)
     text = metrics.render().decode()
-    assert 'digits_requests_total{route="/predict",status="200"} 2.0' in text
-    assert 'digits_requests_total{route="/predict",status="503"} 1.0' in text
-    assert 'digits_request_seconds_count{route="/predict"} 3.0' in text
+    assert 'fewlabel_requests_total{route="/predict",status="200"} 2.0' in text
+    assert 'fewlabel_requests_total{route="/predict",status="503"} 1.0' in text
+    assert 'fewlabel_request_seconds_count{route="/predict"} 3.0' in text
     assert metrics.render().decode() == text

@@ -124,7 +124,7 @@ def test_a_graph_that_onnxruntime_cannot_read_is_refused(bundle: Path) -> None:
 
 def test_an_index_of_another_model_is_refused() -> None:
     with pytest.raises(BundleError, match="the model gives 3"):
-        NeighborIndex.load(BUNDLE / "index.npz", 3)
+        NeighborIndex.load(BUNDLE / "index.npz", 3, list("0123456789"))
 
 
 def test_the_provider_is_the_one_that_really_runs() -> None:

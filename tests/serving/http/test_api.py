@@ -22,6 +22,7 @@ def test_predict_raw_and_multipart_agree(client: TestClient, digits: Digits) -> 
         raw = client.post("/predict", content=body, headers={"Content-Type": "image/png"}).json()
         assert raw == client.post("/predict", files={"file": ("digit.png", body)}).json()
         assert raw["digit"] == expected_digit(image)
+        assert raw["label"] == str(raw["digit"])
         assert raw["confidence"] == raw["probabilities"][raw["digit"]] == pytest.approx(0.91)
         assert (raw["known"], raw["novelty"]) == (raw["digit"] < 5, pytest.approx(0.1 * raw["digit"]))
         assert raw["model"] == FakeModel.name
@@ -66,6 +67,20 @@ def test_predict_shows_what_the_model_saw_when_asked(client: TestClient, digits:
     assert "seen" not in client.post("/predict", content=encoded(image)).json()
 
 
+def test_what_only_digits_have_is_left_out_for_others(
+    client: TestClient, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = encoded(digits[0][0])
+    digit = client.post("/predict", content=body).json()
+    monkeypatch.setattr(FakeModel, "kind", "picture")
+    monkeypatch.setattr(FakeModel, "class_names", tuple("abcdefghij"))
+    other = client.post("/predict", content=body).json()
+    assert set(digit) - set(other) == {"digit", "several"}
+    assert other["label"] == "abcdefghij"[digit["digit"]]
+    (batched,) = client.post("/predict/batch", files=[("files", body)]).json()["results"]
+    assert batched == {name: value for name, value in other.items() if name != "model"}
+
+
 def test_embed_as_json_and_as_bytes(client: TestClient, digits: Digits) -> None:
     body = encoded(digits[0][0])
     answer = client.post("/embed", content=body).json()
@@ -79,8 +94,8 @@ def test_search_by_image_and_by_vector(client: TestClient, digits: Digits) -> No
     by_image = client.post("/search?k=2", content=encoded(digits[0][0])).json()
     assert by_image == {
         "neighbors": [
-            {"id": "b", "label": 1, "label_source": "predicted", "score": pytest.approx(0.8)},
-            {"id": "a", "label": 0, "label_source": "given", "score": pytest.approx(0.6)},
+            {"id": "b", "label": "1", "label_source": "predicted", "score": pytest.approx(0.8)},
+            {"id": "a", "label": "0", "label_source": "given", "score": pytest.approx(0.6)},
         ],
         "model": FakeModel.name,
     }
@@ -143,11 +158,11 @@ def test_metrics_count_requests_by_route_and_status_and_batches(client: TestClie
     client.post("/predict", content=b"no image")
     client.get("/somewhere/else")
     text = client.get("/metrics").text
-    assert 'digits_requests_total{route="/predict",status="200"} 3.0' in text
-    assert 'digits_requests_total{route="/predict",status="415"} 1.0' in text
-    assert 'digits_requests_total{route="other",status="404"} 1.0' in text
-    assert "digits_batch_size_sum 3.0" in text
-    assert f'digits_model_info{{model="{FakeModel.name}",provider="FakeExecutionProvider"}} 1.0' in text
+    assert 'fewlabel_requests_total{route="/predict",status="200"} 3.0' in text
+    assert 'fewlabel_requests_total{route="/predict",status="415"} 1.0' in text
+    assert 'fewlabel_requests_total{route="other",status="404"} 1.0' in text
+    assert "fewlabel_batch_size_sum 3.0" in text
+    assert f'fewlabel_model_info{{model="{FakeModel.name}",provider="FakeExecutionProvider"}} 1.0' in text
 
 
 def test_the_documentation_needs_no_internet(client: TestClient) -> None:

@@ -99,7 +99,7 @@ def test_500_for_a_bug_of_ours_is_counted_and_carries_its_id(
     response = client.post("/search", content=encoded(digits[0][0]), headers={"X-Request-ID": "mine"})
     assert_problem(response, 500, "log")
     assert response.headers["x-request-id"] == "mine"
-    assert 'digits_requests_total{route="/search",status="500"} 1.0' in client.get("/metrics").text
+    assert 'fewlabel_requests_total{route="/search",status="500"} 1.0' in client.get("/metrics").text
 
 
 def test_large_images_are_decoded_elsewhere_and_refused_when_too_many_wait(

@@ -46,7 +46,7 @@ def test_it_answers_what_fastapi_would(shortest: httpx.Client, client: TestClien
             assert (short.status_code, short.content) == (long.status_code, long.content)
             assert {*long.headers} <= {*short.headers}
             assert short.headers["content-type"] == long.headers["content-type"]
-    counts = [line for line in shortest.get("/metrics").text.splitlines() if line.startswith("digits_requests_total")]
+    counts = [line for line in shortest.get("/metrics").text.splitlines() if line.startswith("fewlabel_requests_total")]
     long_counts = client.get("/metrics").text
     assert all(line in long_counts for line in counts if 'route="/metrics"' not in line)
 
