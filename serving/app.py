@@ -15,6 +15,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from models.manifest import INDEX
+from models.pictures.preparation import preparation
 from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
@@ -96,7 +97,7 @@ def open_service(settings: Settings, metrics: Metrics, model: Model | None, inde
     }
     return Service(
         model,
-        Decoder(settings.max_image_pixels, settings.request_timeout_s),
+        Decoder(preparation(model.kind), settings.max_image_pixels, settings.request_timeout_s),
         DynamicBatcher(partial(run_each, model), on_batch=metrics.observe_batch, **limits),
         DynamicBatcher(index.search, on_batch=lambda *_: metrics.count_requests(), **limits),
     )

@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from models.pictures.decode import clean_digit, decoded_pixels, open_image, to_digit
+from models.pictures.decode import decoded_pixels, open_image
 from models.pictures.errors import PictureError
-from models.pictures.ink import Seen
+from models.pictures.preparation import Found, Preparation
 from serving.bombs import refuse_many_blocks
 from serving.errors import AnswerTimeout, Overloaded
 
@@ -25,40 +25,42 @@ class Decoder:
     """A pool of one thread a core.
 
     Args:
+        preparation: of the model's input.
         max_pixels: larger images are refused.
         timeout_s: seconds after which a caller gets AnswerTimeout.
     """
 
-    def __init__(self, max_pixels: int, timeout_s: float) -> None:
+    def __init__(self, preparation: Preparation, max_pixels: int, timeout_s: float) -> None:
+        self._preparation = preparation
         self._max_pixels = max_pixels
         self._timeout_s = timeout_s
         self._threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decoder")
         self._unfinished: set[Future[Any]] = set()
 
-    def decode_here(self, content: bytes) -> Seen | None:
+    def decode_here(self, content: bytes) -> Found | None:
         """A small upload → what it shows; None for one that needs a thread. Raises PictureError."""
-        if (clean := clean_digit(content)) is not None:
-            return Seen(clean)
+        if (pixels := self._preparation.already_prepared(content)) is not None:
+            return Found(pixels)
         if len(content) <= INLINE_BYTES:
             image = open_image(content, self._max_pixels)
             if decoded_pixels(image) <= INLINE_PIXELS:
-                return to_digit(image)
+                return self._preparation.prepare(image)
         return None
 
-    async def decode(self, content: bytes) -> Seen:
+    async def decode(self, content: bytes) -> Found:
         """Any upload → what it shows, on a thread. Raises PictureError, Overloaded or AnswerTimeout."""
         return await self._on_a_thread(partial(self._decode, content))
 
-    async def decode_many(self, contents: Sequence[bytes]) -> list[Seen | PictureError]:
+    async def decode_many(self, contents: Sequence[bytes]) -> list[Found | PictureError]:
         """Uploads → for each what it shows, or what is wrong with it; prepared ones here, the others on one thread.
 
         Raises Overloaded or AnswerTimeout.
         """
-        clean = [clean_digit(content) for content in contents]
-        others = [content for content, pixels in zip(contents, clean, strict=True) if pixels is None]
+        prepared = [self._preparation.already_prepared(content) for content in contents]
+        others = [content for content, pixels in zip(contents, prepared, strict=True) if pixels is None]
         decoded = iter(await self._on_a_thread(partial(self._decode_each, others)) if others else ())
-        return [next(decoded) if pixels is None else Seen(pixels) for pixels in clean]
+        return [next(decoded) if pixels is None else Found(pixels) for pixels in prepared]
 
     def close(self) -> None:
         """Starts nothing more."""
@@ -76,8 +78,8 @@ class Decoder:
         except TimeoutError:
             raise AnswerTimeout(f"the image was not decoded within {self._timeout_s} s") from None
 
-    def _decode_each(self, contents: Sequence[bytes]) -> list[Seen | PictureError]:
-        decoded: list[Seen | PictureError] = []
+    def _decode_each(self, contents: Sequence[bytes]) -> list[Found | PictureError]:
+        decoded: list[Found | PictureError] = []
         for content in contents:
             try:
                 decoded.append(self._decode(content))
@@ -85,6 +87,6 @@ class Decoder:
                 decoded.append(error)
         return decoded
 
-    def _decode(self, content: bytes) -> Seen:
+    def _decode(self, content: bytes) -> Found:
         refuse_many_blocks(content)
-        return to_digit(open_image(content, self._max_pixels))
+        return self._preparation.prepare(open_image(content, self._max_pixels))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pictures.ink import Seen
+from models.pictures.preparation import Found
 from serving.batcher import DynamicBatcher, Results
 from serving.decoder import Decoder
 from serving.errors import Failure
@@ -24,7 +24,7 @@ from serving.waiting import Done, Started, result_of
 class Answer(NamedTuple):
     """What is said of one image."""
 
-    found: Seen
+    found: Found
     prediction: Prediction
     neighbors: list[Neighbor]
     """Most similar first; empty unless asked for."""
@@ -49,7 +49,7 @@ class Request:
     service: "Service"
     neighbors: int
     done: Done[Answer]
-    _found: Seen = field(init=False)
+    _found: Found = field(init=False)
     _step: Started | None = field(default=None, init=False)
 
     def cancel(self) -> None:
@@ -68,7 +68,7 @@ class Request:
         else:
             self._predict(found)
 
-    def _on_decoded(self, task: "asyncio.Task[Seen]") -> None:
+    def _on_decoded(self, task: "asyncio.Task[Found]") -> None:
         if task.cancelled():
             return
         try:
@@ -76,9 +76,9 @@ class Request:
         except Exception as error:  # a bug of the decoder's too: whatever it is, the caller is told
             self._fail(error)
 
-    def _predict(self, found: Seen) -> None:
+    def _predict(self, found: Found) -> None:
         self._found = found
-        self._step = self.service.batcher.add([found.digit], self._on_predicted)
+        self._step = self.service.batcher.add([found.pixels], self._on_predicted)
 
     def _on_predicted(self, results: Results[Prediction] | Exception) -> None:
         if isinstance(results, Exception):
@@ -155,12 +155,12 @@ class Service:
         queue_s, run_s, size = 0.0, 0.0, self.batcher.max_batch_size
         for first in range(0, len(contents), size):
             decoded = await self.decoder.decode_many(contents[first : first + size])
-            found = [one for one in decoded if isinstance(one, Seen)]
-            results = await self.batcher.submit([one.digit for one in found]) if found else Results([], 0.0, 0.0)
+            found = [one for one in decoded if isinstance(one, Found)]
+            results = await self.batcher.submit([one.pixels for one in found]) if found else Results([], 0.0, 0.0)
             queue_s, run_s = queue_s + results.queue_s, run_s + results.run_s
             predictions = iter(results.values)
             each += [
-                Answer(one, next(predictions), [], results.queue_s, results.run_s) if isinstance(one, Seen) else one
+                Answer(one, next(predictions), [], results.queue_s, results.run_s) if isinstance(one, Found) else one
                 for one in decoded
             ]
         return Answers(each, queue_s, run_s)

@@ -6,15 +6,17 @@ Not among the serving tests, which run without scikit-learn too.
 import numpy as np
 from sklearn.datasets import load_digits
 
-from models.pictures.decode import open_image, to_digit
+from models.pictures.decode import open_image
+from models.pictures.preparation import preparation
 from serving.model import load_model
 from tests.conftest import BUNDLE
 from tests.pictures.uploads import encoded
 
 
 def test_digits_of_eight_by_eight_pixels_are_known() -> None:
+    prepare = preparation("digit").prepare
     pixels, labels = load_digits(return_X_y=True)
     images = np.clip(pixels * 16, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
-    seen = np.stack([to_digit(open_image(encoded(one), 1000)).digit for one in images])
+    seen = np.stack([prepare(open_image(encoded(one), 1000)).pixels for one in images])
     named = [one.class_index for one in load_model(BUNDLE, "cpu", 1).run_batch(seen[:, None])]
     assert np.mean(named == labels) >= 0.95

@@ -14,13 +14,11 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 from scipy.signal import lfilter
 
+from models.pictures.strokes import BOX, SIZE, in_mnists_form
+
 Images = NDArray[np.uint8]
 """(n, 28, 28) uint8, ink 255 on background 0."""
 
-SIZE = 28
-BOX = 20
-CENTRE = 14.0
-"""MNIST's form: scaled to a 20×20 box, the centre of mass at the centre of 28×28 (LeCun et al. 1998, III.A)."""
 CANVAS = 112
 """Side of what is drawn, pixels: four times the image, so that edges come out smooth."""
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -52,7 +50,7 @@ def characters(text: str) -> Images:
 def _character(one: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).text((CANVAS // 2, CANVAS // 2), one, 255, font, anchor="mm")
-    return in_mnists_form(image)
+    return in_mnists_form(np.asarray(image))
 
 
 def shapes(n: int, random: np.random.Generator) -> Images:
@@ -119,27 +117,5 @@ def _drawn(
     for number in range(n):
         image = Image.new("L", (CANVAS, CANVAS))
         draw(ImageDraw.Draw(image), random)
-        images[number] = in_mnists_form(image)
+        images[number] = in_mnists_form(np.asarray(image))
     return images
-
-
-def in_mnists_form(image: Image.Image) -> NDArray[np.uint8]:
-    """Scales light ink on black to fit 20×20 and puts its centre of mass at the middle of (28, 28) uint8."""
-    field = np.zeros((SIZE, SIZE), np.uint8)
-    box = image.getbbox()
-    if box is None:
-        return field
-    ink = image.crop(box)
-    scale = BOX / max(ink.size)
-    size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
-    digit = np.asarray(ink.resize(size, Image.Resampling.BOX), np.float32)
-    digit = digit * (255 / max(float(digit.max()), 1.0))
-    top, left = _offset(digit.sum(axis=1)), _offset(digit.sum(axis=0))
-    field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit.round().astype(np.uint8)
-    return field
-
-
-def _offset(profile: NDArray[np.float32]) -> int:
-    """Where a projection of the ink starts so that its centre of mass comes to `CENTRE`."""
-    mass = float((profile * np.arange(len(profile))).sum() / profile.sum())
-    return int(np.clip(round(CENTRE - mass), 0, SIZE - len(profile)))

@@ -1,11 +1,13 @@
-"""Bytes that a person sent → the 28×28 image that the model knows. Knows nothing about HTTP or the model.
+"""Bytes that a person sent → a picture: formats, limits, orientation, colour modes, transparency.
 
-Decoding, limits, orientation, colour modes and transparency are here; finding the digit is in `ink`.
+Knows nothing about HTTP, the model or what is in the picture.
 """
 
 import io
+import struct
+import zlib
 from contextlib import suppress
-from typing import TypeVar, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -13,24 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
-from models.pictures.ink import Seen, digit_of
-from models.pictures.strokes import SIZE
 
-T = TypeVar("T", bound=np.generic)
+Picture = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-LOSSLESS = ("PNG", "BMP", "TIFF")
-DARK_BORDER = 32
-"""Mean of the outermost pixels up to which a border is dark; the largest among MNIST's training images is 8.6."""
 REDUCED = 320
 """Larger images are reduced by the largest whole factor that leaves this many pixels along their longer side."""
-CLEAN_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
-"""Signature and IHDR of a PNG of 28×28 pixels, 8-bit gray, not interlaced (PNG, sections 5.2 and 11.2.1)."""
-CLEAN_END = b"\0\0\0\0IEND\xaeB`\x82"
-BORDER = np.pad(np.zeros((SIZE - 2, SIZE - 2), np.uint8), 1, constant_values=1)
-"""The outermost pixels of 28×28."""
-BRIGHTEST_BORDER = DARK_BORDER * int(BORDER.sum())
-"""Sum of those pixels up to which they are dark."""
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 TILE_WIDTH, TILE_LENGTH = 322, 323
 """TIFF tags (TIFF 6.0, section 15)."""
 FULL_SCALES = (1.0, 255.0, 65_535.0)
@@ -39,26 +30,29 @@ FULL_SCALES = (1.0, 255.0, 65_535.0)
 Image.MAX_IMAGE_PIXELS = None  # `open_image` has its own limit, and Pillow's only warns at first
 
 
-def clean_digit(content: bytes) -> NDArray[np.uint8] | None:
-    """The pixels of a complete PNG that has MNIST's own form already, (28, 28) uint8; None for everything else.
+def png_start(height: int, width: int) -> bytes:
+    """Signature and IHDR of a PNG of 8-bit gray that is not interlaced (PNG, sections 5.2 and 11.2.1)."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header))
 
-    The common case, equal to `to_digit` and many times as fast: 28×28, 8-bit gray, one chunk of pixels, dark border.
-    OpenCV sees no other file; what it cannot decode is left to Pillow, which says why.
+
+def plain_png(content: bytes, start: bytes) -> Picture | None:
+    """The pixels of a complete PNG that begins with `start` (`png_start`), all of them in one chunk; else None.
+
+    Equal to what `to_picture` makes of it, and many times as fast. OpenCV sees no other file; what it cannot decode is
+    left to Pillow, which says why.
     """
-    length = len(content) - len(CLEAN_START) - 12 - len(CLEAN_END)
+    length = len(content) - len(start) - 12 - len(PNG_END)
     if not (
-        content.startswith(CLEAN_START)
-        and content.endswith(CLEAN_END)
+        content.startswith(start)
+        and content.endswith(PNG_END)
         and content[33:41] == length.to_bytes(4, "big", signed=True) + b"IDAT"
     ):
         return None
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or cv2.norm(pixels, cv2.NORM_L1, BORDER) > BRIGHTEST_BORDER:
-        return None
-    return cast("NDArray[np.uint8]", pixels)
+    return cast("Picture | None", cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
 
 
-def as_png(pixels: NDArray[np.uint8]) -> bytes:
+def as_png(pixels: Picture) -> bytes:
     """A PNG file of (height, width) uint8 gray pixels."""
     return cv2.imencode(".png", pixels)[1].tobytes()
 
@@ -91,37 +85,25 @@ def decoded_pixels(image: Image.Image) -> int:
     return max(image.width * image.height, tile)
 
 
-def to_digit(image: Image.Image) -> Seen:
-    """Decodes `image`, and makes the digit in it look like MNIST.
+def to_picture(image: Image.Image) -> Picture:
+    """Decodes any mode → (height, width) or (height, width, 3) uint8, upright, its longer side below 2 `REDUCED`.
 
-    An 8-bit gray, lossless 28×28 image with a dark border has that form already and passes through bit-exact.
     Raises UndecodableImage.
     """
     try:
-        lossless = image.format in LOSSLESS
         image.draft(None, (REDUCED, REDUCED))
         image.load()
         _turn_upright(image)
-        if lossless and image.mode == "L" and image.size == (SIZE, SIZE) and not image.has_transparency_data:
-            pixels = np.asarray(image)
-            if _border(pixels).mean() <= DARK_BORDER:
-                return Seen(pixels)
-        picture = to_picture(image)
+        if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits a pixel
+            return _deep_to_gray(image)
+        if image.has_transparency_data:
+            return _flatten(np.asarray(_shrink(image.convert("RGBA")), np.float32))
+        return np.asarray(_shrink(image if image.mode in ("L", "RGB") else image.convert("RGB")), np.uint8)
     except Exception as error:  # as above
         raise UndecodableImage(f"the {image.format} image cannot be decoded: {error}") from error
-    return digit_of(picture)
 
 
-def to_picture(image: Image.Image) -> NDArray[np.uint8]:
-    """Any mode → (height, width) or (height, width, 3) uint8, its longer side below twice `REDUCED`."""
-    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits a pixel
-        return _deep_to_gray(image)
-    if image.has_transparency_data:
-        return _flatten(np.asarray(_shrink(image.convert("RGBA")), np.float32))
-    return np.asarray(_shrink(image if image.mode in ("L", "RGB") else image.convert("RGB")), np.uint8)
-
-
-def _deep_to_gray(image: Image.Image) -> NDArray[np.uint8]:
+def _deep_to_gray(image: Image.Image) -> Picture:
     deep = np.asarray(_shrink(image.convert("F")), np.float64)
     deep = np.clip(np.nan_to_num(deep, nan=0, posinf=0, neginf=0), 0, None)
     brightest = float(deep.max())
@@ -144,14 +126,10 @@ def _shrink(image: Image.Image) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _flatten(rgba: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _flatten(rgba: NDArray[np.float32]) -> Picture:
     """Puts (height, width, 4) on paper: white, or black under light ink, which white would hide."""
     luminance = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow's
     alpha = rgba[..., 3:] / 255
     ink = float((luminance * alpha[..., 0]).sum() / max(float(alpha.sum()), 1e-6))
     paper = np.float32(255 if ink < 128 else 0)
     return (rgba[..., :3] * alpha + paper * (1 - alpha)).round().astype(np.uint8)
-
-
-def _border(pixels: NDArray[T]) -> NDArray[T]:
-    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])

@@ -4,14 +4,14 @@ A picture is (height, width) or (height, width, 3) uint8. The steps: the channel
 light → ink or not → without ruled lines → the piece of ink that is the digit → MNIST's size, stroke and place.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.pictures.pieces import main_piece, without_lines
-from models.pictures.strokes import as_mnist, as_shaded, blank
+from models.pictures.strokes import SIZE, as_mnist, as_shaded, blank, has_mnists_form
 
 Gray = NDArray[np.uint8]
 
@@ -31,28 +31,23 @@ DARKEST_PAPER = 40
 """Paper is taken to be no darker than this, of 255, lest its noise be raised to ink."""
 
 
-class Seen(NamedTuple):
-    """What was found in a picture."""
+def digit_of(picture: Gray) -> tuple[Gray, bool]:
+    """The digit in a picture, (height, width[, 3]) uint8 of any size, and whether there may be several.
 
-    digit: NDArray[np.uint8]
-    """(28, 28) uint8, ink 255; 0 where there is none."""
-    several: bool = False
-    """Whether there is more beside the digit that could be one; the digit has most ink, or is all of a pattern.
-
-    Not looked for in pictures of at most `TINY` pixels a side.
+    Returns:
+        (28, 28) uint8, ink 255, 0 where there is none; what has MNIST's form passes bit-exact. Of several digits it is
+        the one with most ink, or all of a pattern. Pictures of at most `TINY` pixels a side are taken whole.
     """
-
-
-def digit_of(picture: Gray) -> Seen:
-    """The digit in a picture, (height, width[, 3]) uint8 of any size."""
     ink = ink_of(sheet_of(telling_channel(_resized(picture, WORK, cv2.INTER_LINEAR))))
+    if ink.shape == (SIZE, SIZE) and has_mnists_form(ink):
+        return ink, False
     if max(ink.shape) <= TINY:
-        return Seen(as_shaded(ink) if int(ink.max()) >= FLAT else blank())
+        return as_shaded(ink) if int(ink.max()) >= FLAT else blank(), False
     level = ink_level(ink)
     if level is None:
-        return Seen(blank())
+        return blank(), False
     chosen, several = main_piece(without_lines((ink > level).astype(np.uint8)))
-    return Seen(as_mnist(ink, chosen, level), several)
+    return as_mnist(ink, chosen, level), several
 
 
 def telling_channel(picture: Gray) -> Gray:

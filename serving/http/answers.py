@@ -63,7 +63,7 @@ def debugging(fmt: Format) -> Format:
     def render(answer: Answer, model: Model) -> Fields | bytes:
         fields = fmt.render(answer, model)
         assert isinstance(fields, dict)
-        shown = base64.b64encode(as_png(answer.found.digit)).decode()
+        shown = base64.b64encode(as_png(answer.found.pixels)).decode()
         return {**fields, "seen": f"data:image/png;base64,{shown}"}
 
     return fmt._replace(render=render)

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.http.answers import EMBED, FORMATS, Format, embedding_format
-from serving.http.gate import FRONT, REQUEST_ID, request_id
+from serving.http.gate import FRONT, request_id
 from serving.http.heads import END, HeadReader, NotHTTP, RequestHead
 from serving.http.passage import Passage
 from serving.http.problems import reply_to, reply_with
@@ -33,12 +33,10 @@ MAX_HEAD = 32_768
 """Bytes of a head."""
 MAX_WAITING = 65_536
 """Bytes behind a request under way from which on no more are read."""
-CLOSE = "connection: close\r\n"
 HOT: Mapping[bytes, Format] = {b"POST %b HTTP/1.1" % target: fmt for target, fmt in FORMATS.items()}
 """By the head's first line."""
 DIRECT = "direct"
 """Key of the connection state: whether the front may answer by itself."""
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 class Front(asyncio.Protocol):
@@ -204,11 +202,7 @@ class Front(asyncio.Protocol):
         if self._default_headers is not self._server.default_headers:  # uvicorn renews them once a second
             self._default_headers = self._server.default_headers
             self._default_lines = b"".join(b"%b: %b\r\n" % header for header in self._default_headers)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-        lines = f"content-type: {reply.media_type}\r\n{lines}content-length: {len(reply.content)}\r\n"
-        own = f"{lines}{REQUEST_ID}: {self._id}\r\n{CLOSE if last else ''}\r\n"
-        status = STATUS_LINES[reply.status]
-        self._transport.write(b"".join((status, self._default_lines, own.encode("latin-1"), reply.content)))
+        self._transport.write(reply.message(self._default_lines, self._id, last))
         if last:
             self._transport.close()
         else:

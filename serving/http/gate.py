@@ -12,10 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import MalformedRequest
 from serving.http.problems import reply_to
-from serving.http.replies import Reply
+from serving.http.replies import REQUEST_ID, Reply
 from serving.metrics import Metrics
 
-REQUEST_ID = "X-Request-ID"
 MAX_REQUEST_ID = 128
 FRONT = "front"
 """Key of the ASGI connection state under which the front waits for the end of a response."""

@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.pictures.decode import open_image, to_digit, to_picture
-from models.pictures.ink import Seen, digit_of
+from models.pictures.decode import open_image, to_picture
+from models.pictures.ink import digit_of
 from models.pictures.pieces import main_piece
+from models.pictures.preparation import Found, preparation
 from serving.model import OnnxModel, load_model
 from tests.conftest import BUNDLE, Digits
 from tests.pictures.realistic import KINDS, Kind, gradient, painted, photographed, placed, strokes
@@ -24,6 +25,7 @@ from tests.pictures.unseen import UNSEEN
 
 EACH = 25
 PIXELS = 25_000_000
+PREPARE = preparation("digit").prepare
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,9 @@ def committed() -> OnnxModel:
     return load_model(BUNDLE, "cpu", 1)
 
 
-def named(model: OnnxModel, seen: list[Seen]) -> NDArray[np.int64]:
+def named(model: OnnxModel, found: list[Found]) -> NDArray[np.int64]:
     """Which digits they are, (n,) int64."""
-    return np.array([one.class_index for one in model.run_batch(np.stack([one.digit for one in seen])[:, None])])
+    return np.array([one.class_index for one in model.run_batch(np.stack([one.pixels for one in found])[:, None])])
 
 
 def by_kind(model: OnnxModel, digits: Digits, kinds: dict[str, Kind]) -> dict[str, float]:
@@ -42,9 +44,9 @@ def by_kind(model: OnnxModel, digits: Digits, kinds: dict[str, Kind]) -> dict[st
         random = np.random.default_rng(number)
         chosen = random.choice(len(digits[0]), EACH, replace=False)
         uploads = [kind(digits[0][one], random) for one in chosen]
-        seen = [to_digit(open_image(upload, PIXELS)) for upload in uploads]
-        assert np.mean([one.several for one in seen]) <= 0.08, name
-        shares[name] = float((named(model, seen) == digits[1][chosen]).mean())
+        found = [PREPARE(open_image(upload, PIXELS)) for upload in uploads]
+        assert np.mean([one.several for one in found]) <= 0.08, name
+        shares[name] = float((named(model, found) == digits[1][chosen]).mean())
     return shares
 
 
@@ -73,9 +75,9 @@ def test_several_digits_are_said_and_one_of_them_is_named(digits: Digits, commit
     random = np.random.default_rng(count)
     chosen = np.stack([random.choice(len(digits[0]), count, replace=False) for _ in range(EACH)])
     rows = [in_a_row(digits[0][some], random, random.uniform(0.08, 0.5)) for some in chosen]
-    seen = [to_digit(open_image(row, PIXELS)) for row in rows]
-    assert all(one.several for one in seen)
-    assert (named(committed, seen)[:, None] == digits[1][chosen]).any(axis=1).mean() >= 0.92
+    found = [PREPARE(open_image(row, PIXELS)) for row in rows]
+    assert all(one.several for one in found)
+    assert (named(committed, found)[:, None] == digits[1][chosen]).any(axis=1).mean() >= 0.92
 
 
 def test_of_two_digits_the_one_with_more_ink_is_taken(digits: Digits) -> None:
@@ -83,9 +85,9 @@ def test_of_two_digits_the_one_with_more_ink_is_taken(digits: Digits) -> None:
     alone, both = np.zeros((2, 280, 560), np.uint8)
     alone[:, :280] = both[:, :280] = np.kron(one, np.ones((10, 10), np.uint8))
     both[100:212, 380:492] = np.kron(other, np.ones((4, 4), np.uint8))
-    found = digit_of(both)
-    np.testing.assert_array_equal(found.digit, digit_of(alone).digit)
-    assert found.several
+    digit, several = digit_of(both)
+    np.testing.assert_array_equal(digit, digit_of(alone)[0])
+    assert several
 
 
 def framed(side: int, insets: list[tuple[int, int]]) -> NDArray[np.uint8]:
@@ -135,7 +137,7 @@ def test_pictures_of_anything_never_raise() -> None:
         block = striped // 2
         block[size[0] // 3 : size[0] // 2 + 1, size[1] // 4 : size[1] // 2 + 1] = random.integers(256)
         for picture in (noise, striped, block, (noise > 250) * np.uint8(255)):
-            digit = digit_of(picture).digit
+            digit, _ = digit_of(picture)
             assert digit.shape == (28, 28)
             assert digit.dtype == np.uint8
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from models.pictures.decode import to_digit
+from models.pictures.preparation import preparation
 
 Random = np.random.Generator
 Picture = NDArray[np.uint8]
@@ -17,13 +17,13 @@ Picture = NDArray[np.uint8]
 
 def uploaded(picture: NDArray[np.generic]) -> Picture:
     """What the model is shown of a picture, (28, 28) uint8."""
-    return to_digit(Image.fromarray(np.clip(picture.astype(np.float32), 0, 255).astype(np.uint8))).digit
+    image = Image.fromarray(np.clip(picture.astype(np.float32), 0, 255).astype(np.uint8))
+    return preparation("digit").prepare(image).pixels
 
 
 def shrunk(picture: NDArray[np.generic]) -> Picture:
-    """The picture as a 28×28 file of its own."""
-    small = cv2.resize(picture.astype(np.float32), (28, 28), interpolation=cv2.INTER_AREA)
-    return np.clip(small, 0, 255).astype(np.uint8)
+    """What the model is shown of the picture reduced to 28×28 pixels."""
+    return uploaded(cv2.resize(picture.astype(np.float32), (28, 28), interpolation=cv2.INTER_AREA))
 
 
 def either(picture: NDArray[np.generic], random: Random) -> Picture:

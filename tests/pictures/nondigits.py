@@ -1,6 +1,6 @@
 """Pictures that are no digit, of kinds that training/outliers.py does not make, as the service would show them.
 
-Other fonts, other programs, other processing (`models.pictures.decode.to_digit`) than in the fitting of the novelty.
+Other fonts, other programs, other processing (`models.pictures`) than in the fitting of the novelty.
 `python -m tests.reports.kinds` prints a table for the committed bundle.
 """
 
@@ -133,11 +133,11 @@ def hatching(random: Random) -> Picture:
 
 
 def uniform_noise(random: Random) -> Picture:
-    return random.integers(0, 256, (28, 28), np.uint8)
+    return uploaded(random.integers(0, 256, (28, 28), np.uint8))
 
 
 def salt(random: Random) -> Picture:
-    return ((random.random((28, 28)) < random.uniform(0.02, 0.5)) * 255).astype(np.uint8)
+    return uploaded((random.random((28, 28)) < random.uniform(0.02, 0.5)) * 255)
 
 
 def grain(random: Random) -> Picture:
@@ -149,7 +149,7 @@ def clouds(random: Random) -> Picture:
 
 
 def black(_random: Random) -> Picture:
-    return np.zeros((28, 28), np.uint8)
+    return uploaded(np.zeros((28, 28), np.uint8))
 
 
 def empty_paper(random: Random) -> Picture:
@@ -165,7 +165,7 @@ def specks(random: Random) -> Picture:
     for _ in range(random.integers(1, 5)):
         y, x = random.integers(2, 26, 2)
         picture[y : y + random.integers(1, 3), x : x + random.integers(1, 3)] = random.integers(80, 256)
-    return picture
+    return uploaded(picture)
 
 
 def texture(random: Random) -> Picture:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
-from models.pictures.decode import open_image, to_digit
+from models.pictures.decode import open_image
+from models.pictures.preparation import preparation
 from serving.model import OnnxModel, Prediction, load_model
 from tests.conftest import BUNDLE, ROOT
-from tests.pictures import nondigits, realistic, unseen
+from tests.pictures import forms, nondigits, realistic, unseen
 from tests.pictures.uploads import encoded
 
 UPLOADS = 100
@@ -19,6 +20,7 @@ UPLOADS = 100
 PICTURES = 1000
 """That are no digit, of each kind."""
 MAX_PIXELS = 25_000_000
+PREPARE = preparation("digit").prepare
 
 
 def ask(model: OnnxModel, images: NDArray[np.uint8]) -> list[Prediction]:
@@ -28,7 +30,7 @@ def ask(model: OnnxModel, images: NDArray[np.uint8]) -> list[Prediction]:
 
 def upload_row(model: OnnxModel, title: str, uploads: list[bytes], labels: NDArray[np.int64]) -> str:
     """How many are named right, and how many are taken for no digit."""
-    answers = ask(model, np.stack([to_digit(open_image(upload, MAX_PIXELS)).digit for upload in uploads]))
+    answers = ask(model, np.stack([PREPARE(open_image(upload, MAX_PIXELS)).pixels for upload in uploads]))
     right = np.mean([one.class_index == label for one, label in zip(answers, labels, strict=True)])
     refused = np.mean([not one.known for one in answers])
     return f"| {title} | {len(uploads)} | {right:.1%} | {refused:.1%} |".replace("%", " %")
@@ -49,6 +51,10 @@ def main() -> None:
     pixels, truth = load_digits(return_X_y=True)
     small = np.clip(pixels * 16, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
     print(upload_row(model, "scikit-learn's 8×8 digits", [encoded(one) for one in small], truth))
+    for number, (name, form) in enumerate(forms.FORMS.items()):
+        random = np.random.default_rng(number)
+        changed = [encoded(form(one, random)) for one in digits]
+        print(upload_row(model, f"28×28, {name.replace('_', ' ')}", changed, labels))
     print(upload_row(model, "the test digits as they are", [encoded(one) for one in digits], labels))
 
     print("\n| pictures of no digit | n | area under the ROC curve | told |\n|---|---|---|---|")

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models.pictures.decode import open_image, to_digit
+from models.pictures.decode import open_image
+from models.pictures.preparation import preparation
 from tests.conftest import ROOT
 from tests.pictures.realistic import KINDS
 from tests.pictures.unseen import UNSEEN
@@ -23,7 +24,7 @@ def pair(content: bytes) -> NDArray[np.uint8]:
     ground = Image.new("RGBA", shown.size, (120, 150, 120, 255))
     ground.alpha_composite(shown)
     left = np.asarray(ImageOps.pad(ground.convert("RGB"), (SIDE, SIDE), color=(90, 90, 90)))
-    digit = to_digit(open_image(content, 25_000_000)).digit
+    digit = preparation("digit").prepare(open_image(content, 25_000_000)).pixels
     right = cv2.resize(digit, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
     return np.concatenate([left, np.repeat(right[..., None], 3, axis=2)], axis=1).astype(np.uint8)
 

@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
 
 from models.pictures import errors as picture_errors
-from models.pictures.decode import to_digit
 from models.pictures.errors import PictureError
-from models.pictures.ink import Seen
+from models.pictures.preparation import Found
 from serving import decoder, errors
 from serving.errors import ServiceError
 from serving.http.problems import PROBLEMS
@@ -107,13 +105,13 @@ def test_large_images_are_decoded_elsewhere_and_refused_when_too_many_wait(
 ) -> None:
     body = encoded(enlarged(digits[0][0], 20))
     assert client.post("/predict", content=body).status_code == 200
-    released = threading.Event()
+    released, decode = threading.Event(), decoder.Decoder._decode
 
-    def held(image: Image.Image) -> Seen:
+    def held(self: decoder.Decoder, content: bytes) -> Found:
         released.wait(timeout=30)
-        return to_digit(image)
+        return decode(self, content)
 
-    monkeypatch.setattr(decoder, "to_digit", held)
+    monkeypatch.setattr(decoder.Decoder, "_decode", held)
     with ThreadPoolExecutor(40) as pool:
         responses = list(pool.map(lambda _: client.post("/predict", content=body), range(40)))
     released.set()

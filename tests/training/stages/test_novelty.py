@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from models.manifest import MODEL, Manifest
+from models.pictures.strokes import in_mnists_form
 from tests.conftest import BUNDLE, Digits
 from tests.pictures.nondigits import KINDS, pictures
 from training.data.dataset import Dataset
-from training.drawings import LETTERS, characters, in_mnists_form, lines, scribbles, shapes
+from training.drawings import LETTERS, characters, lines, scribbles, shapes
 from training.export import run_onnx
 from training.loop import seeded_generator
 from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead
@@ -125,7 +125,7 @@ def test_characters_have_mnists_form() -> None:
 
 
 def test_nothing_drawn_is_an_empty_image() -> None:
-    assert not in_mnists_form(Image.new("L", (50, 50))).any()
+    assert not in_mnists_form(np.zeros((50, 50), np.uint8)).any()
 
 
 @pytest.fixture(scope="module")
