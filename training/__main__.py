@@ -43,7 +43,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     trained = time.perf_counter()
 
     export.retract_manifest(folder)
-    export.write_onnx(served, folder / MODEL)
+    export.write_onnx(served, folder / MODEL, data.image_shape)
     indexed = data.subset(torch.arange(min(settings.index_size, len(data))))
     difference = export.parity(served, folder / MODEL, indexed.images[:1000].numpy())
     say(f"largest difference between torch and onnxruntime: {difference:.1e} (limit {export.PARITY_TOLERANCE})")

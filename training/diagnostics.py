@@ -15,19 +15,19 @@ COLLAPSED_UNIFORMITY = -0.5
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One look at the backbone."""
+    """Figures of a backbone's features."""
 
     alignment: float
     """Mean squared distance of two views of an image; 0 is perfect, and also what collapse gives."""
     uniformity: float
-    """Logarithm of the mean Gaussian potential of two images; 0 is collapse, -3 well spread."""
+    """Logarithm of the mean Gaussian potential of two images; 0 is collapse, -3 is well spread."""
     rank: float
-    """How many dimensions the features really use (RankMe)."""
+    """Effective number of dimensions of the features (RankMe)."""
     knn: float
     """Share of the labelled images whose nearest other labelled image has their label."""
 
     def warning(self) -> str | None:
-        """What is wrong, in words; None when nothing is."""
+        """A collapse in words, with a remedy; None if there is none."""
         if self.uniformity > COLLAPSED_UNIFORMITY:
             return "the features of different images are nearly the same: raise the temperature or the batch size"
         if self.rank < COLLAPSED_RANK:
@@ -43,7 +43,10 @@ class Diagnosis:
 
 @torch.no_grad()
 def diagnose(backbone: Backbone, images: Tensor, labelled: Tensor, labels: Tensor, views: ViewSettings) -> Diagnosis:
-    """Looks at (n, 1, 28, 28) `images` and at the labelled ones; leaves weights, mode and random state as they were."""
+    """Figures of the backbone on uint8 `images` and on the `labelled` ones, (n, channels, height, width) both.
+
+    Changes neither weights nor mode nor any random state.
+    """
     training = backbone.training
     backbone.eval()
     generator = torch.Generator(device=images.device).manual_seed(0)

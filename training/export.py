@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metric, TensorSpec, sha256
 from training.data.dataset import Dataset
-from training.networks import ServedModel
+from training.networks import ServedModel, Shape
 from training.provenance import conditions, packages, plain
 from training.settings import TrainingSettings
 
@@ -50,10 +50,10 @@ class Answers:
         return np.asarray(self.logits.argmax(axis=1), np.int64)
 
 
-def write_onnx(served: ServedModel, path: Path) -> None:
-    """Writes the served graph (uint8 `image` → `OUTPUTS`, dynamic batch) to one self-contained file."""
+def write_onnx(served: ServedModel, path: Path, shape: Shape) -> None:
+    """Writes the graph of images of `shape` (uint8 `image` → `OUTPUTS`, dynamic batch) to one self-contained file."""
     model = served.cpu().eval()
-    example = torch.zeros((2, 1, 28, 28), dtype=torch.uint8)
+    example = torch.zeros((2, *shape), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its dependencies
         program = torch.onnx.export(
@@ -82,7 +82,7 @@ def strip_metadata(proto: onnx.ModelProto) -> None:
 
 
 def run_onnx(path: Path, images: NDArray[np.uint8], batch_size: int = 1000) -> Answers:
-    """The exported file's answers to (n, 1, 28, 28) uint8 images, on the CPU."""
+    """The exported file's answers to (n, channels, height, width) uint8 images, on the CPU."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     answers = [session.run(list(OUTPUTS), {"image": batch}) for batch in batches]

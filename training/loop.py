@@ -1,19 +1,32 @@
-"""What every training stage shares: seeded randomness, precision, one optimisation step and history."""
+"""What every training stage shares: randomness, precision, and the loop with its optimiser, checkpoints and progress.
+
+Knows nothing about what a stage learns: each hands over a module and a loss.
+"""
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from training.checkpoint import Checkpoint, RandomState, Stateful
+from training.diagnostics import Diagnosis
+from training.monitor import Monitor
+
+Module = TypeVar("Module", bound=nn.Module)
+SAVE_EVERY = 100
+"""Steps between checkpoints where batches are drawn with replacement: some seconds."""
+Loss = Callable[[Tensor], Tensor]
+"""Indices (batch_size,) int64 of a batch's images → the loss to descend on, () float32."""
+
 
 @dataclass
 class History:
-    """What a stage saw, one entry a step: the source of the curves in the report."""
+    """Loss and learning rate of a stage, one entry a step: the source of the curves in the report."""
 
     loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
@@ -66,7 +79,7 @@ class Optimisation:
         return value
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on, besides the weights, and what was seen so far."""
+        """State of the optimiser and of its schedule, and the history."""
         return {
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
@@ -75,21 +88,131 @@ class Optimisation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`."""
+        """Restores what `state_dict` returned."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.history.loss[:] = state["loss"]
         self.history.learning_rate[:] = state["learning_rate"]
 
 
-def steps_an_epoch(images: int, batch_size: int) -> int:
-    """Batches in one pass over so many images, full ones only. Raises ValueError when there is none."""
-    if images < batch_size:
-        raise ValueError(f"{images} images are fewer than one batch of {batch_size}")
-    return images // batch_size
+@dataclass(frozen=True)
+class Run:
+    """What the stages of one training share."""
+
+    generator: torch.Generator
+    """Source of every random draw but the initial weights; the run computes on its device."""
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    monitor: Monitor = field(default_factory=Monitor)
+
+    @property
+    def device(self) -> torch.device:
+        """Where images, networks and the generator are."""
+        return self.generator.device
+
+    def place(self, module: Module) -> Module:
+        """`module`, moved to the run's device; channels last in memory, which makes convolutions faster."""
+        return module.to(self.device).to(memory_format=torch.channels_last)
+
+    def forward(self, module: nn.Module, images: Tensor) -> Tensor:
+        """`module`'s outputs, computed in the device's precision (`autocast`), as float32."""
+        with autocast(self.device):
+            outputs: Tensor = module(images)
+        return outputs.float()
+
+    def draw(self, count: int, below: int) -> Tensor:
+        """`count` random indices in [0, `below`), with replacement: (count,) int64."""
+        return torch.randint(below, (count,), generator=self.generator, device=self.device)
 
 
-def shuffled_batches(images: int, batch_size: int, generator: torch.Generator) -> Sequence[Tensor]:
-    """One epoch in random order: the indices (batch_size,) int64 of each full batch."""
-    order = torch.randperm(images, generator=generator, device=generator.device)
-    return torch.split(order, batch_size)[: images // batch_size]
+class StageSettings(Protocol):
+    """What the loop reads of a stage's settings."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+class Stage:
+    """The training loop of one stage, which goes on from its last checkpoint.
+
+    `done` counts the finished epochs, or groups of `SAVE_EVERY` draws.
+
+    Args:
+        name: of the checkpoint, the progress bar and the curves.
+        module: what is optimised; in training mode meanwhile, in evaluation mode afterwards.
+        parts: what a checkpoint must hold besides module, optimiser and random state.
+    """
+
+    def __init__(self, run: Run, name: str, module: nn.Module, settings: StageSettings, **parts: Stateful) -> None:
+        self.done = 0
+        self._run, self._name, self._module, self._settings, self._parts = run, name, module, settings, parts
+
+    def epochs(
+        self,
+        count: int,
+        images: int,
+        loss: Loss,
+        *,
+        after_step: Callable[[], None] | None = None,
+        diagnose: Callable[[], Diagnosis] | None = None,
+    ) -> History:
+        """Trains on `count` passes over so many images in random order, full batches only; a checkpoint after each.
+
+        Args:
+            after_step: called after each step.
+            diagnose: called after each epoch; the monitor shows what it returns.
+
+        Raises:
+            ValueError: fewer images than one batch.
+        """
+        size, generator = self._settings.batch_size, self._run.generator
+        steps = images // size
+        if steps == 0:
+            raise ValueError(f"{images} images are fewer than one batch of {size}")
+
+        def shuffled(_steps: int) -> Iterable[Tensor]:
+            order = torch.randperm(images, generator=generator, device=generator.device)
+            return torch.split(order, size)[:steps]
+
+        return self._train([steps] * count, shuffled, loss, after_step, diagnose)
+
+    def draws(self, steps: int, images: int, loss: Loss) -> History:
+        """Trains on `steps` batches drawn with replacement from so many images; a checkpoint every `SAVE_EVERY`."""
+        size = self._settings.batch_size
+        groups = [min(SAVE_EVERY, steps - start) for start in range(0, steps, SAVE_EVERY)]
+        return self._train(groups, lambda count: (self._run.draw(size, images) for _ in range(count)), loss)
+
+    def _train(
+        self,
+        groups: list[int],
+        batches: Callable[[int], Iterable[Tensor]],
+        loss: Loss,
+        after_step: Callable[[], None] | None = None,
+        diagnose: Callable[[], Diagnosis] | None = None,
+    ) -> History:
+        """`groups` are the numbers of steps between two checkpoints, `batches` makes the batches of so many steps."""
+        run, settings, steps = self._run, self._settings, sum(groups)
+        optimisation = Optimisation(
+            self._module.train(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, steps=steps
+        )
+        own: dict[str, Stateful] = {"module": self._module, "optimisation": optimisation}
+        checkpoint = run.checkpoint.stage(self._name, {**own, "random": RandomState(run.generator), **self._parts})
+        self.done = checkpoint.resume()
+        resumed = sum(groups[: self.done])
+        with run.monitor.stage(self._name, steps=steps, batch_size=settings.batch_size, done=resumed) as progress:
+            for group in groups[self.done :]:
+                for batch in batches(group):  # lazily: a loss draws from the same generator
+                    progress.update(optimisation.step(loss(batch)))
+                    if after_step:
+                        after_step()
+                self.done += 1
+                checkpoint.save(self.done)
+                if diagnose:
+                    progress.tell(f"epoch {self.done}", diagnose())
+        self._module.eval()
+        return optimisation.history

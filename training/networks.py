@@ -1,14 +1,25 @@
-"""The networks: backbone, the two heads, and the model as it is served. Knows nothing about training."""
+"""The networks: backbone, heads, and the model as it is served. Knows nothing about training."""
+
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TEACHER_WIDTHS = (16, 32, 48)
-"""Channels of the network that learns from images and few labels: about 1.69 million multiply-adds an image."""
-STUDENT_WIDTHS = (16, 16, 32)
-"""Channels of the network that is served: about 0.77 million. Multiples of 8 are what a CPU's vectors hold: onnxruntime
-answers 12, 22 and 44 channels half as fast."""
+Shape = tuple[int, int, int]
+"""Channels, height and width of one image."""
+Widths = tuple[int, int, int]
+"""Channels of a backbone's three convolutions."""
+
+
+class FeatureExtractor(Protocol):
+    """What the classifier, the novelty head and the exported graph need of a backbone, in two steps."""
+
+    def maps(self, images: Tensor, /) -> Tensor:
+        """(n, channels, height, width) uint8 → the last feature maps, flat: (n, maps) float32."""
+
+    def features(self, maps: Tensor, /) -> Tensor:
+        """(n, maps) → (n, dim) float32, what the classifier head reads; its direction is the embedding."""
 
 
 class Preprocess(nn.Module):
@@ -24,35 +35,44 @@ def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> li
 
 
 class Backbone(nn.Module):
-    """A small convolutional network: (n, 1, 28, 28) uint8 → (n, `features`) float32.
+    """A small convolutional network, a `FeatureExtractor`: (n, channels, height, width) uint8 → (n, `dim`) float32.
 
-    The stem halves the image at once, which is where the multiply-adds would otherwise be.
+    The stem halves the image at once: at full resolution most multiply-adds would be spent there.
+
+    Args:
+        shape: of the images; at least 7 pixels a side.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = STUDENT_WIDTHS, features: int = 64) -> None:
+    def __init__(self, shape: Shape, widths: Widths, dim: int = 64) -> None:
         super().__init__()
+        channels, height, width = shape
         first, second, third = widths
-        self.features = features
+        self.dim = dim
         self.maps = nn.Sequential(
             Preprocess(),
-            *_block(1, first, kernel=5, stride=2),  # (n, first, 14, 14)
+            *_block(channels, first, kernel=5, stride=2),  # (n, first, ⌈height / 2⌉, ⌈width / 2⌉)
             *_block(first, second),
-            nn.MaxPool2d(2),  # (n, second, 7, 7)
+            nn.MaxPool2d(2),
             *_block(second, third),
-            nn.MaxPool2d(2),  # (n, third, 3, 3): the last row and column are margin
+            nn.MaxPool2d(2),  # (n, third, rows, columns); an odd last row or column, mostly margin, is dropped
             nn.Flatten(),
         )
+        rows, columns = (height + 1) // 2 // 4, (width + 1) // 2 // 4
         self.layers = nn.Sequential(
-            nn.Linear(third * 9, features, bias=False), nn.BatchNorm1d(features), nn.ReLU(inplace=True)
+            nn.Linear(third * rows * columns, dim, bias=False), nn.BatchNorm1d(dim), nn.ReLU(inplace=True)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.layers(self.maps(images))
+    def features(self, maps: Tensor) -> Tensor:
+        """(n, maps) → (n, `dim`) float32."""
+        features: Tensor = self.layers(maps)
         return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.features(self.maps(images))
 
 
 class ProjectionHead(nn.Module):
-    """SimCLR's g(·): features → the space where the contrastive loss lives; thrown away after pretraining."""
+    """SimCLR's g(·): features → the vectors that the contrastive loss compares; discarded after pretraining."""
 
     def __init__(self, features: int, hidden: int = 256, outputs: int = 64) -> None:
         super().__init__()
@@ -76,29 +96,29 @@ class ClassifierHead(nn.Linear):
 
 
 class Classifier(nn.Module):
-    """Backbone and classifier head: (n, 1, 28, 28) uint8 → logits (n, classes) float."""
+    """Backbone and classifier head: (n, channels, height, width) uint8 → logits (n, classes) float."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, backbone: FeatureExtractor, head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.backbone(images))
+        logits: Tensor = self.head(self.backbone.features(self.backbone.maps(images)))
         return logits
 
 
-def served_student(classes: int) -> Classifier:
-    """The network that is served, not yet trained."""
-    backbone = Backbone(STUDENT_WIDTHS)
-    return Classifier(backbone, ClassifierHead(backbone.features, classes))
+def new_classifier(shape: Shape, widths: Widths, classes: int) -> Classifier:
+    """A `Backbone` under a `ClassifierHead`, with random weights."""
+    backbone = Backbone(shape, widths)
+    return Classifier(backbone, ClassifierHead(backbone.dim, classes))
 
 
 class NoveltyHead(nn.Module):
-    """The backbone's last maps → how surely an image is no digit, from 0 to 1.
+    """The backbone's last maps → how likely an image shows none of the classes' objects, from 0 to 1.
 
     Args:
-        maps: numbers in an image's maps. hidden: units in between. generator: of the initial weights.
+        maps: numbers in an image's maps. hidden: hidden units. generator: of the initial weights.
     """
 
     def __init__(self, maps: int, hidden: int, generator: torch.Generator) -> None:
@@ -110,7 +130,7 @@ class NoveltyHead(nn.Module):
         nn.init.normal_(self.weights, std=hidden**-0.5, generator=generator)
 
     def log_odds(self, maps: Tensor) -> Tensor:
-        """(n, maps) → (n,) float32; no bias at the end: it would cost the served graph one more node."""
+        """(n, maps) → (n,) float32; without a bias, which would add a node to the served graph."""
         return F.relu(self.hidden(maps)) @ self.weights
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -119,7 +139,7 @@ class NoveltyHead(nn.Module):
 
 
 class ServedModel(nn.Module):
-    """What is exported: uint8 images → logits, probabilities, the unit-norm embedding and the novelty."""
+    """What is exported: uint8 images → float32 logits, probabilities, unit-norm embedding and novelty."""
 
     def __init__(self, classifier: Classifier, novelty: NoveltyHead) -> None:
         super().__init__()
@@ -127,13 +147,11 @@ class ServedModel(nn.Module):
         self.novelty = novelty
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(n, 1, 28, 28) uint8 → float32: logits, probabilities (n, classes), embedding (n, features), novelty (n,)."""
-        backbone = self.classifier.backbone
-        assert isinstance(backbone, Backbone)
-        maps = backbone.maps(image)
-        features = backbone.layers(maps)
+        """(n, channels, height, width) uint8 → logits, probabilities (n, classes), embedding (n, dim), novelty (n,)."""
+        maps = self.classifier.backbone.maps(image)
+        features = self.classifier.backbone.features(maps)
         logits = self.classifier.head(features)
-        # 1e-6 rather than the default 1e-12: it survives float16 and a blank image's all-zero features.
+        # 1e-6 rather than the default 1e-12, which is 0 in float16: a blank image's features may all be 0.
         return logits, logits.softmax(dim=1), F.normalize(features, dim=1, eps=1e-6), self.novelty(maps)
 
 

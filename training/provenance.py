@@ -29,26 +29,28 @@ MAKES_WEIGHTS = (
 )
 """Modules that the weights of a run depend on."""
 RUNS = Path("runs")
-"""Where unfinished runs are kept: started again under the same conditions, one goes on where it was stopped."""
+"""Checkpoints of unfinished runs: a run that is started again under the same conditions resumes."""
 EVENTS = RUNS / "tensorboard"
-"""What TensorBoard shows, one folder a run; never read again here."""
+"""TensorBoard's event files, one folder a run; written only."""
 
 
 def open_checkpoint(data: Dataset, settings: TrainingSettings, device: torch.device) -> Checkpoint:
-    """Where this run stands, if it was started before; `data` is on the CPU."""
+    """The checkpoint of this run, written by an earlier start or empty; `data` is on the CPU."""
     return Checkpoint(RUNS / run_key(data, {**plain(settings), **_surroundings(device)}))
 
 
 def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
-    """Where runs that differ in what comes after pretraining can share it: it sees no labels."""
+    """Folder for a pretraining that runs share which differ in their labels or in later stages."""
     unlabelled = replace(data, labels=torch.full_like(data.labels, UNLABELLED))
-    depends = {"seed": settings.seed, **asdict(settings.pretrain), **_surroundings(device)}
+    network = {"seed": settings.seed, "widths": settings.teacher_widths}
+    depends = {**network, **asdict(settings.pretrain), **_surroundings(device)}
     return RUNS / f"pretrained-{run_key(unlabelled, depends)}"
 
 
 def teacher_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
-    """Where runs that differ in their student alone can share its teacher."""
-    depends = {**plain(replace(settings, distill=DistillSettings())), **_surroundings(device)}
+    """Folder for a teacher that runs share which differ in their student alone."""
+    same_student = replace(settings, distill=DistillSettings(), student_widths=TrainingSettings.student_widths)
+    depends = {**plain(same_student), **_surroundings(device)}
     return RUNS / f"teacher-{run_key(data, depends)}"
 
 
@@ -59,7 +61,7 @@ def conditions(device: torch.device) -> dict[str, object]:
 
 
 def _surroundings(device: torch.device) -> dict[str, object]:
-    """What a half-finished run must find unchanged, besides data and settings: also the code that makes its weights."""
+    """What must be unchanged for a run to be resumed, besides data and settings."""
     return {**conditions(device), **packages(), "code": code_of(Path(__file__).parent)}
 
 
@@ -72,10 +74,10 @@ def code_of(package: Path) -> str:
 
 
 def plain(settings: TrainingSettings) -> dict[str, object]:
-    """The settings, less where files lay on this machine, which is nobody's business."""
+    """The settings without this machine's paths, as the manifest publishes them."""
     fields = asdict(settings)
     del fields["output"], fields["data"]
-    return fields
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}  # as in JSON
 
 
 def packages() -> dict[str, str]:
@@ -84,7 +86,7 @@ def packages() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of this code, marked where it was changed since; None where that is not known."""
+    """The checked-out commit, marked `-dirty` if files differ from it; None outside a repository or without git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)

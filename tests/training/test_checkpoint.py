@@ -39,8 +39,8 @@ class Killed(BaseException):
 def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
     sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = forget_labels(sample, keep=100)
-    whole, history = train(few, SMALL)
+    data = forget_labels(sample, keep=100)
+    whole, history = train(data, SMALL)
     save = StageCheckpoint.save
 
     def save_and_die(self: StageCheckpoint, done: int) -> None:
@@ -51,7 +51,7 @@ def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
     checkpoint, deaths = Checkpoint(tmp_path), 0
     while True:
         try:
-            resumed, seen = train(few, SMALL, checkpoint)
+            resumed, seen = train(data, SMALL, checkpoint)
             break
         except Killed:
             deaths += 1
@@ -89,13 +89,13 @@ def test_a_shared_stage_is_found_by_other_runs_and_outlives_them(tmp_path: Path)
 
 
 def test_another_run_has_another_name(sample: Dataset) -> None:
-    few = forget_labels(sample, keep=100)
-    key = run_key(few, {"seed": 0})
-    assert key == run_key(few, {"seed": 0})
+    data = forget_labels(sample, keep=100)
+    key = run_key(data, {"seed": 0})
+    assert key == run_key(data, {"seed": 0})
     others = {
-        run_key(few, {"seed": 1}),
+        run_key(data, {"seed": 1}),
         run_key(forget_labels(sample, keep=101), {"seed": 0}),
-        run_key(replace(few, images=few.images.flip(0)), {"seed": 0}),
+        run_key(replace(data, images=data.images.flip(0)), {"seed": 0}),
     }
     assert len(others | {key}) == 4
 

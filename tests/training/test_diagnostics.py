@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.training.networks import NT_XENT, cpu_run, small_backbone
 from training.data.dataset import Dataset
 from training.diagnostics import alignment, diagnose, effective_rank, leave_one_out, uniformity
-from training.loop import seeded_generator
-from training.networks import Backbone
 from training.stages.pretrain import PretrainSettings, pretrain
 from training.views.digits import ViewSettings
 
@@ -44,12 +43,12 @@ def test_leave_one_out_does_not_find_itself() -> None:
     assert leave_one_out(z, torch.tensor([0, 1, 2, 3])) == 0
 
 
-def test_a_collapsed_backbone_is_told_and_a_trained_one_is_not(sample: Dataset) -> None:
-    generator = seeded_generator(0, torch.device("cpu"))
-    backbone = Backbone()
-    pretrain(backbone, sample.images, PretrainSettings(epochs=5, batch_size=128), generator)
-    looked_at = sample.images[:500], sample.images[500:700], sample.labels[500:700], ViewSettings()
-    healthy = diagnose(backbone, *looked_at)
+def test_a_collapsed_backbone_is_reported_and_a_trained_one_is_not(sample: Dataset) -> None:
+    run = cpu_run()
+    backbone = small_backbone()
+    pretrain(backbone, sample.images, PretrainSettings(epochs=5, batch_size=128), run, NT_XENT)
+    examined = sample.images[:500], sample.images[500:700], sample.labels[500:700], ViewSettings()
+    healthy = diagnose(backbone, *examined)
     assert healthy.warning() is None
     assert healthy.knn > 0.7
     assert "rank" in str(healthy)
@@ -57,13 +56,13 @@ def test_a_collapsed_backbone_is_told_and_a_trained_one_is_not(sample: Dataset) 
         for parameter in list(backbone.parameters())[-2:]:
             parameter.zero_()
         list(backbone.parameters())[-1].fill_(1.0)
-    collapsed = diagnose(backbone, *looked_at)
+    collapsed = diagnose(backbone, *examined)
     assert collapsed.alignment == pytest.approx(0)
     assert "nearly the same" in str(collapsed.warning())
 
 
-def test_a_look_changes_nothing(sample: Dataset) -> None:
-    backbone = Backbone().train()
+def test_a_diagnosis_changes_nothing(sample: Dataset) -> None:
+    backbone = small_backbone().train()
     before = [value.clone() for value in backbone.state_dict().values()]
     state = torch.random.get_rng_state()
     diagnose(backbone, sample.images[:100], sample.images[:50], sample.labels[:50], ViewSettings())

@@ -17,7 +17,7 @@ class Dataset:
     """Images with what is known of their classes."""
 
     images: Tensor
-    """(n, 1, 28, 28) uint8, ink 255 on background 0."""
+    """(n, channels, height, width) uint8; of digits, ink 255 on background 0."""
     labels: Tensor
     """(n,) int64, an index into `class_names`, or UNLABELLED."""
     class_names: tuple[str, ...]
@@ -26,6 +26,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
 
     @property
     def is_labelled(self) -> Tensor:

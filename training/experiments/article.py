@@ -4,19 +4,31 @@ Three 3×3 convolutions without padding (16, 16, 32 channels), each with ReLU an
 layers, 32 → 32 → 16 → 10: 8,874 parameters.
 """
 
-from torch import nn
+from torch import Tensor, nn
 
 from training.networks import Classifier, Preprocess
 from training.stages.distill import DistillSettings
 
 WIDTHS = (16, 16, 32)
-ARTICLE_DISTILL = DistillSettings(epochs=12, learning_rate=1e-2, views=DistillSettings().looks)
-"""So small a network has no room for the served network's wilder views."""
+ARTICLE_DISTILL = DistillSettings(epochs=12, learning_rate=1e-2, views=DistillSettings().gentle_views)
+"""Its capacity is too small for the served network's wilder views."""
+
+
+class ArticleBackbone(nn.Module):
+    """The article's convolutions as a `FeatureExtractor` of (n, 1, 28, 28) uint8 images: its maps are its features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.Sequential(Preprocess(), *_convolutions(), nn.Flatten())  # (n, 32)
+
+    def features(self, maps: Tensor) -> Tensor:
+        """The same (n, 32)."""
+        return maps
 
 
 def article_student(classes: int) -> Classifier:
     """Not yet trained: (n, 1, 28, 28) uint8 → logits."""
-    return Classifier(nn.Sequential(Preprocess(), *_convolutions(), nn.Flatten()), nn.Sequential(*_head(classes)))
+    return Classifier(ArticleBackbone(), nn.Sequential(*_head(classes)))
 
 
 def article_backbone() -> nn.Sequential:

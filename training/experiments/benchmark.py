@@ -1,8 +1,8 @@
 """How good the method is: `make benchmark-accuracy`.
 
-Every experiment with several seeds, one JSON file a run under training/results/, written when the run is complete:
-stopped and started again, only what is missing runs. The test set is scored once a run with the final network, after
-its last epoch, and twice with the frozen features after pretraining; none of that decides anything. The table in
+Every experiment with several seeds, one JSON file a run under results/, written when the run is complete: started
+again after a stop, it runs only what is missing. The test set is scored once a run with the final network, after its
+last epoch, and twice with the frozen features after pretraining; no decision depends on that. The table in
 training/README.md is made of these files. Pretraining sees no labels, so runs of one seed share it; runs that
 differ in their student alone share its teacher too.
 """
@@ -30,8 +30,8 @@ from training.data.dataset import Dataset, keep_labels
 from training.data.mnist import load_mnist
 from training.evaluate import accuracy, expected_calibration_error
 from training.experiments.catalogue import EXPERIMENTS, Experiment, find_experiment
-from training.experiments.develop import answers, linear_probe
-from training.loop import seeded_generator
+from training.experiments.develop import linear_probe, outputs
+from training.loop import Run, seeded_generator
 from training.networks import Backbone, Classifier, count_parameters, select_device
 from training.pipeline import train
 from training.provenance import conditions, open_checkpoint, pretraining_folder, teacher_folder
@@ -45,13 +45,13 @@ SUPERVISED = FinetuneSettings(steps=2000, learning_rate=3e-3)
 """As many views as the student sees in distillation, within 10 %."""
 
 
-def measure(experiment: Experiment, seed: int, everything: Dataset, test: Dataset) -> dict[str, object]:
+def measure(experiment: Experiment, seed: int, full: Dataset, test: Dataset) -> dict[str, object]:
     """One run."""
     device = select_device()
-    kept = experiment.draw(everything.labels, seed)
+    kept = experiment.draw(full.labels, seed)
     settings = replace(TrainingSettings(), seed=seed, labels=len(kept), distill=experiment.distill)
-    data, truth = keep_labels(everything, kept), test.labels.numpy()
-    on_device, judged = data.to(device), test.images.to(device)
+    data, truth = keep_labels(full, kept), test.labels.numpy()
+    on_device, test_images = data.to(device), test.images.to(device)
     scores: dict[str, object] = {}
     if experiment.supervised:
         classifier = supervised(on_device, seed)
@@ -64,13 +64,12 @@ def measure(experiment: Experiment, seed: int, everything: Dataset, test: Datase
         def observe(_stage: str, made: torch.nn.Module | Tensor) -> None:
             if not isinstance(made, Backbone) or not experiment.features:
                 return
-            few = on_device.labelled()
-            scores["linear_probe"] = asdict(accuracy(linear_probe(made, few.images, few.labels, judged), truth))
-            scores["knn"] = asdict(accuracy(neighbours(made, everything.to(device), judged), truth))
+            scores["linear_probe"] = asdict(accuracy(linear_probe(made, on_device.labelled(), test_images), truth))
+            scores["knn"] = asdict(accuracy(neighbours(made, full.to(device), test_images), truth))
 
         classifier, _ = train(on_device, settings, checkpoint, observe=observe, new_student=experiment.student)
         checkpoint.clear()
-    probabilities = softmax(answers(classifier, judged).astype(np.float64), axis=1)
+    probabilities = softmax(outputs(classifier, test_images).astype(np.float64), axis=1)
     return {
         "experiment": experiment.name,
         "seed": seed,
@@ -86,17 +85,17 @@ def measure(experiment: Experiment, seed: int, everything: Dataset, test: Datase
 
 def supervised(data: Dataset, seed: int) -> Classifier:
     """The served network, from random weights, on nothing but the labelled images."""
-    generator = seeded_generator(seed, data.images.device)
-    few = data.labelled()
-    backbone = Backbone().to(data.images.device).to(memory_format=torch.channels_last)
-    return finetune(backbone, few.images, few.labels, len(data.class_names), SUPERVISED, generator)[0]
+    run = Run(seeded_generator(seed, data.images.device))
+    backbone = run.place(Backbone(data.image_shape, TrainingSettings().student_widths))
+    return finetune(backbone, data.labelled(), SUPERVISED, run)[0]
 
 
-def neighbours(backbone: Backbone, known: Dataset, judged: Tensor) -> NDArray[np.int64]:
-    """Classes of the `judged` images by their 5 nearest of all `known` ones, by cosine of the last feature maps."""
+def neighbours(backbone: Backbone, labelled: Dataset, images: Tensor) -> NDArray[np.int64]:
+    """Classes of `images` by their 5 nearest `labelled` ones, by cosine of the last feature maps."""
     maps = backbone.eval().maps
-    search = KNeighborsClassifier(5, metric="cosine").fit(answers(maps, known.images), known.labels.cpu().numpy())
-    predicted: NDArray[np.int64] = search.predict(answers(maps, judged))
+    search = KNeighborsClassifier(5, metric="cosine")
+    search.fit(outputs(maps, labelled.images), labelled.labels.cpu().numpy())
+    predicted: NDArray[np.int64] = search.predict(outputs(maps, images))
     return predicted
 
 
@@ -156,7 +155,7 @@ def main(only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> None:
             different seeds get more done than one with two threads.
     """
     chosen = [find_experiment(name) for name in only] or list(EXPERIMENTS)
-    everything, test = load_mnist(Path("data"))
+    full, test = load_mnist(Path("data"))
     RESULTS.mkdir(exist_ok=True)
     for experiment in chosen:
         for seed in range(experiment.seeds):
@@ -164,7 +163,7 @@ def main(only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> None:
             if path.exists() or (seeds and seed not in seeds):
                 continue
             print(f"{experiment.title}, seed {seed} of {experiment.seeds}", file=sys.stderr)
-            path.write_text(json.dumps(measure(experiment, seed, everything, test), indent=2) + "\n")
+            path.write_text(json.dumps(measure(experiment, seed, full, test), indent=2) + "\n")
             replace_between(README, MARKERS, table(finished()))
     print(f"the table is in {README}", file=sys.stderr)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from training.experiments.article import ARTICLE_DISTILL, article_student
-from training.networks import Classifier, served_student
+from training.networks import Classifier
 from training.stages.distill import DistillSettings
 
 Draw = Callable[[Tensor, int], Tensor]
@@ -27,7 +27,8 @@ class Experiment:
     """As the table calls it."""
     seeds: int
     draw: Draw
-    student: Callable[[int], Classifier] = served_student
+    student: Callable[[int], Classifier] | None = None
+    """Makes the student for so many classes; None takes the one that is served."""
     distill: DistillSettings = DistillSettings()
     features: bool = False
     """Score the frozen features after pretraining too."""

@@ -17,7 +17,7 @@ import tyro
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from training.data.dataset import keep_labels
+from training.data.dataset import Dataset, keep_labels
 from training.data.mnist import load_mnist
 from training.evaluate import accuracy
 from training.experiments.catalogue import find_experiment
@@ -31,18 +31,16 @@ BATCH_SIZE = 1000
 
 
 @torch.no_grad()
-def answers(model: Callable[[Tensor], Tensor], images: Tensor) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def outputs(model: Callable[[Tensor], Tensor], images: Tensor) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """`model`'s outputs for all images: (n, outputs) float32."""
     return torch.cat([model(batch) for batch in torch.split(images, BATCH_SIZE)]).float().cpu().numpy()
 
 
-def linear_probe(
-    backbone: Backbone, images: Tensor, labels: Tensor, judged: Tensor
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Logistic regression on standardised frozen features of the labelled images; its classes for `judged`."""
-    known, unknown = answers(backbone.eval(), images), answers(backbone, judged)
+def linear_probe(backbone: Backbone, labelled: Dataset, images: Tensor) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Logistic regression on standardised frozen features of the `labelled` images; its classes for `images`."""
+    known, unknown = outputs(backbone.eval(), labelled.images), outputs(backbone, images)
     mean, spread = known.mean(axis=0), known.std(axis=0) + 1e-3
-    regression = LogisticRegression(max_iter=2000).fit((known - mean) / spread, labels.cpu().numpy())
+    regression = LogisticRegression(max_iter=2000).fit((known - mean) / spread, labelled.labels.cpu().numpy())
     predicted: np.ndarray[tuple[int], np.dtype[np.int64]] = regression.predict((unknown - mean) / spread)
     return predicted
 
@@ -56,23 +54,22 @@ def main(settings: Annotated[TrainingSettings, tyro.conf.arg(name="")], experime
     """
     draw = find_experiment(experiment).draw
     device = select_device()
-    everything = load_mnist(settings.data)[0]
-    kept = draw(everything.labels, settings.seed)
-    settings, few = replace(settings, labels=len(kept)), keep_labels(everything, kept)
-    checkpoint = open_checkpoint(few, settings, device)
-    checkpoint.share("pretrain", pretraining_folder(few, settings, device))
-    data = few.to(device)
-    judged, truth = data.images[FIRST:], everything.labels[FIRST:].numpy()
+    full = load_mnist(settings.data)[0]
+    kept = draw(full.labels, settings.seed)
+    settings, data = replace(settings, labels=len(kept)), keep_labels(full, kept)
+    checkpoint = open_checkpoint(data, settings, device)
+    checkpoint.share("pretrain", pretraining_folder(data, settings, device))
+    data = data.to(device)
+    images, truth = data.images[FIRST:], full.labels[FIRST:].numpy()
     scores: dict[str, dict[str, float]] = {}
 
     def observe(stage: str, made: torch.nn.Module | Tensor) -> None:
         if isinstance(made, Tensor):
             predicted = made[FIRST:].argmax(dim=1).cpu().numpy()
         elif isinstance(made, Backbone):
-            few = data.labelled()
-            predicted = linear_probe(made, few.images, few.labels, judged)
+            predicted = linear_probe(made, data.labelled(), images)
         else:
-            predicted = answers(made.eval(), judged).argmax(axis=1)
+            predicted = outputs(made.eval(), images).argmax(axis=1)
         scores[stage] = asdict(accuracy(predicted, truth))
         print(f"{stage}: {scores[stage]['value']:.2%} of {len(truth):,} development labels", file=sys.stderr)
 

@@ -41,7 +41,7 @@ MARKERS = "<!-- article -->", "<!-- /article -->"
 REPORTED = {"supervised": 52.5, "same head": 59.7, "new head": 63.6}
 """Test accuracy in the article, %."""
 SCORE_EVERY = 100
-"""Epochs of supervised training between two looks at the test set."""
+"""Epochs of supervised training between two scores on the test set."""
 PIECE = 128
 """Images computed at once: two thirds of the time that 512 take."""
 
@@ -78,17 +78,17 @@ class Outcome:
     """Test accuracy before the first epoch and after every 100."""
 
 
-def supervised(model: nn.Module, few: Dataset, test: Dataset, settings: ArticleSettings, name: str) -> Outcome:
+def supervised(model: nn.Module, labelled: Dataset, test: Dataset, settings: ArticleSettings, name: str) -> Outcome:
     """The notebook's `supervised_train`."""
-    images, truth = few.images.float(), test.labels
+    images, truth = labelled.images.float(), test.labels
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-    batches = range(max(1, len(few) // settings.batch_size - 1))
+    batches = range(max(1, len(labelled) // settings.batch_size - 1))
     scores = [score(model, test.images, truth)]
     for epoch in tqdm(range(1, settings.epochs + 1), desc=name, unit=" epochs", file=sys.stderr, mininterval=1):
         for batch in batches:
             chosen = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
             optimizer.zero_grad()
-            F.cross_entropy(model(images[chosen]), few.labels[chosen]).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(model(images[chosen]), labelled.labels[chosen]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         if epoch % SCORE_EVERY == 0 or epoch == settings.epochs:
             scores.append(score(model, test.images, truth))
@@ -150,20 +150,20 @@ def _in_pieces(model: nn.Module, images: Tensor) -> Tensor:
 def run(settings: ArticleSettings) -> dict[str, Any]:
     """All three experiments: the supervised one, and two fine-tunings of one pretrained backbone."""
     device = select_device()
-    everything, test = load_mnist(settings.data)
+    full, test = load_mnist(settings.data)
     seeded_generator(settings.seed, device)
-    few = everything.subset(torch.arange(settings.labels)).to(device)
-    unlabelled, test = everything.images[settings.labels :].to(device), test.to(device)
-    classes = len(everything.class_names)
+    labelled = full.subset(torch.arange(settings.labels)).to(device)
+    unlabelled, test = full.images[settings.labels :].to(device), test.to(device)
+    classes = len(full.class_names)
     started = time.perf_counter()
     place: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
     baseline = nn.Sequential(article_backbone(), article_head(classes)).to(**place)
-    found = {"supervised": supervised(baseline, few, test, settings, "supervised")}
+    found = {"supervised": supervised(baseline, labelled, test, settings, "supervised")}
     model = nn.Sequential(article_backbone(), article_head(classes)).to(**place)
     losses, rates = pretrain(model, unlabelled, settings)
     fresh = nn.Sequential(deepcopy(model[0]), article_head(classes)).to(**place)
-    found["same head"] = supervised(model, few, test, settings, "same head")
-    found["new head"] = supervised(fresh, few, test, settings, "new head")
+    found["same head"] = supervised(model, labelled, test, settings, "same head")
+    found["new head"] = supervised(fresh, labelled, test, settings, "new head")
     return {
         "experiments": {name: vars(outcome) for name, outcome in found.items()},
         "pretrain_loss": losses,

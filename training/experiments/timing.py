@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from training.data.mnist import load_mnist
-from training.loop import Optimisation, seeded_generator
-from training.networks import TEACHER_WIDTHS, Backbone, ProjectionHead, select_device
-from training.stages.pretrain import PretrainSettings, contrastive_loss
+from training.loop import Optimisation, Run, seeded_generator
+from training.losses import nt_xent_loss
+from training.networks import Backbone, ProjectionHead, select_device
+from training.settings import TrainingSettings
 from training.views.digits import random_views
 
 REPEATS = 50
@@ -22,11 +23,12 @@ REPEATS = 50
 
 def main() -> None:
     """Measures steps on the settings that `make train-export` uses, and the making of views within each of them."""
-    device, settings = select_device(), PretrainSettings()
-    generator = seeded_generator(0, device)
-    images = load_mnist(Path("data"))[0].images[: settings.batch_size].to(device)
-    backbone = Backbone(TEACHER_WIDTHS)
-    model = nn.Sequential(backbone, ProjectionHead(backbone.features)).to(device).to(memory_format=torch.channels_last)
+    device, settings = select_device(), TrainingSettings().pretrain
+    run = Run(seeded_generator(0, device))
+    data = load_mnist(Path("data"))[0]
+    images = data.images[: settings.batch_size].to(device)
+    backbone = Backbone(data.image_shape, TrainingSettings().teacher_widths)
+    model = run.place(nn.Sequential(backbone, ProjectionHead(backbone.dim)))
     optimisation = Optimisation(model, learning_rate=1e-3, weight_decay=0.0, steps=REPEATS + 5)
 
     def now() -> float:
@@ -37,10 +39,11 @@ def main() -> None:
     times = []
     for _ in range(REPEATS + 5):
         started = now()
-        views = random_views(images.repeat(2, 1, 1, 1), settings.views, generator)
-        seen = now()
-        optimisation.step(contrastive_loss(model, views, settings.temperature))
-        times.append((seen - started, now() - started))
+        views = random_views(images.repeat(2, 1, 1, 1), settings.views, run.generator)
+        made = now()
+        z0, z1 = run.forward(model, views).chunk(2)
+        optimisation.step(nt_xent_loss(z0, z1, settings.temperature))
+        times.append((made - started, now() - started))
     views_ms, step_ms = (statistics.median(part) for part in zip(*times[5:], strict=True))
     figures = {"views_ms": round(views_ms, 2), "step_ms": round(step_ms, 2), "share": round(views_ms / step_ms, 3)}
     print(json.dumps({**figures, "n": REPEATS, "device": str(device), "threads": torch.get_num_threads()}))

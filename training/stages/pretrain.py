@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from training.checkpoint import Checkpoint, RandomState, Stateful
 from training.diagnostics import Diagnosis
-from training.loop import History, Optimisation, autocast, shuffled_batches, steps_an_epoch
-from training.losses import nt_xent_loss
-from training.monitor import Monitor
+from training.loop import History, Run, Stage
 from training.networks import Backbone, ProjectionHead
 from training.views.digits import ViewSettings, random_views
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+"""Contrastive loss of two (n, dim) float32 projections, row i of both from image i: () float32."""
 
 
 @dataclass(frozen=True)
@@ -37,45 +36,20 @@ def pretrain(
     backbone: Backbone,
     images: Tensor,
     settings: PretrainSettings,
-    generator: torch.Generator,
-    checkpoint: Checkpoint = Checkpoint(),
-    monitor: Monitor = Monitor(),
-    look: Callable[[], Diagnosis] | None = None,
+    run: Run,
+    objective: Objective,
+    diagnose: Callable[[], Diagnosis] | None = None,
 ) -> History:
     """Trains `backbone` in place; the projection head exists only in here.
 
     Args:
-        images: (n, 1, 28, 28) uint8 on the backbone's device, n at least `batch_size`.
-        look: asked after every epoch how the backbone is doing.
+        images: (n, channels, height, width) uint8, n at least `batch_size`.
+        diagnose: called after each epoch.
     """
-    projection = ProjectionHead(backbone.features).to(images.device)
-    model = nn.Sequential(backbone, projection).train()
-    steps = steps_an_epoch(len(images), settings.batch_size)
-    optimisation = Optimisation(
-        model,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        steps=settings.epochs * steps,
-    )
-    parts: dict[str, Stateful] = {"model": model, "optimisation": optimisation, "random": RandomState(generator)}
-    stage = checkpoint.stage("pretrain", parts)
-    done = stage.resume()
-    total = settings.epochs * steps
-    with monitor.stage("pretrain", steps=total, batch_size=settings.batch_size, done=done * steps) as progress:
-        for epoch in range(done, settings.epochs):
-            for batch in shuffled_batches(len(images), settings.batch_size, generator):
-                views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, generator)
-                loss = contrastive_loss(model, views, settings.temperature)
-                progress.update(optimisation.step(loss))
-            stage.save(epoch + 1)
-            if look:
-                progress.tell(f"epoch {epoch + 1}", look())
-    return optimisation.history
+    model = nn.Sequential(backbone, ProjectionHead(backbone.dim).to(run.device))
 
+    def loss(batch: Tensor) -> Tensor:
+        views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, run.generator)
+        return objective(*run.forward(model, views).chunk(2))
 
-def contrastive_loss(model: nn.Module, views: Tensor, temperature: float) -> Tensor:
-    """NT-Xent of (2n, 1, 28, 28) uint8 views, of which i and n + i come from the same image: () float32."""
-    with autocast(views.device):
-        projections = model(views)
-    z0, z1 = projections.float().chunk(2)
-    return nt_xent_loss(z0, z1, temperature)
+    return Stage(run, "pretrain", model, settings).epochs(settings.epochs, len(images), loss, diagnose=diagnose)

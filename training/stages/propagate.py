@@ -1,8 +1,8 @@
-"""Labels spread to unlabelled images along the graph of their nearest neighbours in feature space.
+"""Label propagation: labels spread to unlabelled images along the graph of nearest neighbours in feature space.
 
-Label propagation (Zhou et al. 2003, "Learning with local and global consistency") on the features of the pretrained
-backbone, then Sinkhorn's scaling so that the classes are as frequent as they are believed to be. Learns nothing: the
-few labels reach along chains of similar images much farther than a classifier fitted to them alone generalises.
+Zhou et al. 2003 ("Learning with local and global consistency") on the features of the pretrained backbone, then
+Sinkhorn's scaling to the estimated class frequencies. Nothing is trained: along chains of similar images the few labels
+reach farther than a classifier that is fitted to them alone generalises.
 """
 
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ from training.networks import Backbone
 from training.pseudo_labels import scale_to
 
 BATCH_SIZE = 500
-"""Images at a time: the similarities of so many with 60,000 take 120 MB."""
+"""Images at a time: 500 rows of similarities to 60,000 images take 120 MB."""
 
 
 @dataclass(frozen=True)
 class PropagateSettings:
-    """How labels spread."""
+    """How labels are propagated."""
 
     dimensions: int = 64
-    """Principal components of the backbone's last feature maps that similarity is measured in."""
+    """Principal components of the backbone's last feature maps in which similarity is measured."""
     neighbours: int = 15
-    """Nearest images that each one is linked with."""
+    """Nearest neighbours that each image is linked to."""
     reach: float = 0.99
-    """Zhou's alpha in [0, 1): how much an image listens to its neighbours rather than to its own label."""
+    """Zhou's alpha in [0, 1): weight of the neighbours' labels against the image's own."""
     rounds: int = 200
-    """How often every image asks its neighbours."""
+    """Propagation iterations."""
     balance: float = 20.0
-    """How many labels a class the belief in balanced classes is worth."""
+    """Dirichlet prior, in pseudo-labels per class."""
 
 
 def class_frequencies(labels: Tensor, classes: int, balance: float) -> Tensor:
-    """What is believed of the classes' frequencies after seeing `labels`: (classes,) float32, sums to 1.
+    """Estimated class frequencies: (classes,) float32, sums to 1.
 
-    Mean of the posterior under a Dirichlet prior worth `balance` labels a class: a few labels say little (of 200 drawn
-    from ten about equally frequent classes, one class here has 13 and another 26).
+    Mean of the posterior under a Dirichlet prior of `balance` pseudo-labels per class. A few labels are a poor
+    estimate: of MNIST's first 200, one class has 13 and another 26.
     """
     counts = torch.bincount(labels, minlength=classes).float() + balance
     return counts / counts.sum()
@@ -56,23 +56,23 @@ def propagate(backbone: Backbone, data: Dataset, settings: PropagateSettings) ->
     if len(data) <= settings.neighbours:
         raise ValueError(f"--propagate.neighbours {settings.neighbours}: there are only {len(data)} images")
     links = normalised_links(*nearest(embed(backbone, data.images, settings.dimensions), settings.neighbours))
-    known = data.is_labelled
+    labelled = data.is_labelled
     given = torch.zeros(len(data), len(data.class_names))
-    given[known.cpu(), data.labels[known].cpu()] = 1
-    spread = start = given.numpy()
+    given[labelled.cpu(), data.labels[labelled].cpu()] = 1
+    propagated = start = given.numpy()
     for _ in range(settings.rounds):
-        spread = settings.reach * (links @ spread) + (1 - settings.reach) * start
-    frequencies = class_frequencies(data.labels[known], len(data.class_names), settings.balance)
-    balanced = torch.from_numpy(scale_to(spread, frequencies.cpu().numpy()))
-    return torch.where(known.cpu()[:, None], given, balanced).to(data.images.device)
+        propagated = settings.reach * (links @ propagated) + (1 - settings.reach) * start
+    frequencies = class_frequencies(data.labels[labelled], len(data.class_names), settings.balance)
+    balanced = torch.from_numpy(scale_to(propagated, frequencies.cpu().numpy()))
+    return torch.where(labelled.cpu()[:, None], given, balanced).to(data.images.device)
 
 
 @torch.no_grad()
 def embed(backbone: Backbone, images: Tensor, dimensions: int) -> Tensor:
     """Unit vectors (n, dimensions or fewer) float32: principal components of the last feature maps.
 
-    Each component is divided by the square root of its standard deviation, half way to whitening: the leading ones
-    would drown the others, and noise would drown all of them if they were whitened entirely.
+    Each component is divided by the square root of its standard deviation, half way to whitening: without it the
+    leading components dominate the cosine, with full whitening the noise in the last ones does.
     """
     backbone.eval()
     maps = torch.cat([backbone.maps(batch) for batch in torch.split(images, BATCH_SIZE)]).float()
@@ -88,7 +88,7 @@ def nearest(z: Tensor, neighbours: int) -> tuple[NDArray[np.float32], NDArray[np
     for start in range(0, len(z), BATCH_SIZE):
         similar = z[start : start + BATCH_SIZE] @ z.T
         rows = torch.arange(len(similar), device=z.device)
-        similar[rows, start + rows] = float("-inf")  # itself
+        similar[rows, start + rows] = float("-inf")  # no image is its own neighbour
         best = similar.topk(neighbours, dim=1)
         cosines.append(best.values.cpu())
         indices.append(best.indices.cpu())

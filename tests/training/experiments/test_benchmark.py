@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.training.networks import small_backbone
 from training.data.dataset import Dataset
 from training.experiments import benchmark
 from training.experiments.benchmark import README, finished, measure, neighbours, table
 from training.experiments.catalogue import EXPERIMENTS, Experiment, first
-from training.networks import Backbone
 from training.provenance import pretraining_folder, teacher_folder
 from training.settings import TrainingSettings
 from training.stages.distill import DistillSettings
@@ -46,7 +46,7 @@ def test_the_readmes_table_is_made_of_the_committed_files() -> None:
 def test_the_nearest_of_all_images_is_the_image_itself(sample: Dataset) -> None:
     """Every image five times among the known ones: its own label must win."""
     five = sample.subset(torch.arange(100).repeat(5))
-    assert neighbours(Backbone(), five, sample.images[:100]).tolist() == sample.labels[:100].tolist()
+    assert neighbours(small_backbone(), five, sample.images[:100]).tolist() == sample.labels[:100].tolist()
 
 
 def test_the_supervised_run_sees_the_labelled_images_alone(sample: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,10 +68,16 @@ def test_runs_share_what_does_not_depend_on_how_they_differ() -> None:
     longer = replace(settings, distill=DistillSettings(epochs=99))
     wilder = replace(settings, selftrain=SelftrainSettings(epochs=99))
     assert teacher_folder(one, settings, device) == teacher_folder(one, longer, device)
+    assert teacher_folder(one, settings, device) == teacher_folder(
+        one, replace(settings, student_widths=(8, 8, 8)), device
+    )
     assert teacher_folder(one, settings, device) != teacher_folder(one, wilder, device)
     assert teacher_folder(one, settings, device) != teacher_folder(relabelled, settings, device)
     assert pretraining_folder(one, settings, device) == pretraining_folder(relabelled, wilder, device)
     assert pretraining_folder(one, settings, device) != pretraining_folder(one, replace(settings, seed=1), device)
+    wider = replace(settings, teacher_widths=(24, 32, 48))
+    assert pretraining_folder(one, settings, device) != pretraining_folder(one, wider, device)
+    assert teacher_folder(one, settings, device) != teacher_folder(one, wider, device)
 
 
 def test_a_name_that_is_no_experiment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

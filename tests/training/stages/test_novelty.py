@@ -10,11 +10,12 @@ from models.manifest import MODEL, Manifest
 from models.pictures.strokes import in_mnists_form
 from tests.conftest import BUNDLE, Digits
 from tests.pictures.nondigits import KINDS, pictures
+from tests.training.networks import small_classifier
 from training.data.dataset import Dataset
 from training.drawings import LETTERS, characters, lines, scribbles, shapes
 from training.export import run_onnx
 from training.loop import seeded_generator
-from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead
+from training.networks import Classifier, NoveltyHead
 from training.outliers import blanks, blobs, digit_kinds, jigsaws, noise, outlier_kinds, stripes
 from training.stages.novelty import NoveltySettings, feature_maps, fit_novelty
 from training.views.digits import ViewSettings
@@ -31,7 +32,7 @@ SEPARATED = {"signs": 0.96}
 def classifier() -> Classifier:
     """Untrained: even random maps tell drawings apart."""
     seeded_generator(0, torch.device("cpu"))
-    return Classifier(Backbone(), ClassifierHead(64, 10)).eval()
+    return small_classifier().eval()
 
 
 @pytest.fixture(scope="module")

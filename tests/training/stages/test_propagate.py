@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.training.networks import NT_XENT, cpu_run, small_backbone
 from training.data.dataset import UNLABELLED, Dataset
-from training.loop import seeded_generator
-from training.networks import Backbone
 from training.pseudo_labels import combine, scale_to
 from training.stages.pretrain import PretrainSettings, pretrain
 from training.stages.propagate import (
@@ -54,7 +53,7 @@ def test_class_frequencies_are_smoothed() -> None:
 
 
 def test_components_are_unit_vectors_of_real_rank(sample: Dataset) -> None:
-    z = embed(Backbone(), sample.images, 64)
+    z = embed(small_backbone(), sample.images, 64)
     assert z.shape == (1000, 64)
     torch.testing.assert_close(z.norm(dim=1), torch.ones(1000))
 
@@ -66,9 +65,9 @@ def test_two_labels_a_digit_reach_most_digits(sample: Dataset) -> None:
     labels = torch.full_like(sample.labels, UNLABELLED)
     labels[known] = sample.labels[known]
     data = Dataset(sample.images, labels, sample.class_names, sample.name)
-    backbone = Backbone()
+    backbone = small_backbone()
     settings = PretrainSettings(epochs=12, batch_size=128, views=ViewSettings())
-    pretrain(backbone, data.images, settings, seeded_generator(0, torch.device("cpu")))
+    pretrain(backbone, data.images, settings, cpu_run(), NT_XENT)
     spread = propagate(backbone, data, PropagateSettings())
     torch.testing.assert_close(spread.sum(dim=1), torch.ones(1000))
     assert torch.equal(spread[known], F.one_hot(labels[known], 10).float())
@@ -83,7 +82,7 @@ def test_two_labels_a_digit_reach_most_digits(sample: Dataset) -> None:
 def test_more_neighbours_than_images_are_refused(sample: Dataset) -> None:
     few = sample.subset(torch.arange(60))
     with pytest.raises(ValueError, match=r"--propagate\.neighbours 60"):
-        propagate(Backbone(), few, PropagateSettings(neighbours=60))
+        propagate(small_backbone(), few, PropagateSettings(neighbours=60))
 
 
 def test_two_opinions_are_multiplied_and_neither_can_veto() -> None:

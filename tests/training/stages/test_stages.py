@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.networks import NT_XENT, cpu_run, small_backbone, small_classifier
 from training.data.dataset import Dataset, forget_labels
-from training.loop import Optimisation, seeded_generator
-from training.networks import Backbone, Classifier, ClassifierHead, NoveltyHead, ServedModel, count_parameters
+from training.loop import Optimisation
+from training.networks import Backbone, Classifier, NoveltyHead, ServedModel, count_parameters
 from training.pipeline import train
 from training.pseudo_labels import DistributionAlignment
 from training.settings import TrainingSettings
-from training.stages.distill import DistillSettings, distill, targets
+from training.stages.distill import DistillSettings, distill, distillation_targets
 from training.stages.finetune import FinetuneSettings, finetune
 from training.stages.pretrain import PretrainSettings, pretrain
 from training.stages.selftrain import SelftrainSettings, selftrain
 
-CPU = torch.device("cpu")
 SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
     finetune=FinetuneSettings(steps=40, batch_size=64),
@@ -32,8 +32,8 @@ def weights(module: torch.nn.Module) -> torch.Tensor:
 
 
 def test_pretraining_lowers_the_loss_without_labels(sample: Dataset) -> None:
-    generator = seeded_generator(0, CPU)
-    history = pretrain(Backbone(), sample.images, SMALL.pretrain, generator)
+    run = cpu_run()
+    history = pretrain(small_backbone(), sample.images, SMALL.pretrain, run, NT_XENT)
     assert len(history.loss) == 3 * (1000 // 128)
     assert history.loss[0] < np.log(255) + 0.5
     assert np.mean(history.loss[-5:]) < history.loss[0] - 0.5
@@ -41,30 +41,60 @@ def test_pretraining_lowers_the_loss_without_labels(sample: Dataset) -> None:
 
 
 def test_the_whole_training_is_bitwise_repeatable(sample: Dataset) -> None:
-    few = forget_labels(sample, keep=100)
-    one, again = train(few, SMALL)[0], train(few, SMALL)[0]
+    data = forget_labels(sample, keep=100)
+    one, again = train(data, SMALL)[0], train(data, SMALL)[0]
     assert torch.equal(weights(one), weights(again))
-    other = train(few, replace(SMALL, seed=1))[0]
+    other = train(data, replace(SMALL, seed=1))[0]
     assert not torch.equal(weights(one), weights(other))
 
 
+def test_pretraining_descends_on_the_objective_that_it_is_given(sample: Dataset) -> None:
+    """Here two views' projections shall coincide, and nothing keeps those of different images apart."""
+    run, sizes = cpu_run(), set()
+
+    def squared_distance(z0: torch.Tensor, z1: torch.Tensor) -> torch.Tensor:
+        sizes.add((z0.shape, z1.shape))
+        return (z0 - z1).square().sum(dim=1).mean()
+
+    history = pretrain(small_backbone(), sample.images, SMALL.pretrain, run, squared_distance)
+    assert sizes == {((128, 64), (128, 64))}
+    assert history.loss[-1] < history.loss[0] / 2
+
+
+def test_the_widths_are_the_settings(sample: Dataset) -> None:
+    made: dict[str, torch.nn.Module | torch.Tensor] = {}
+    data = forget_labels(sample, keep=100)
+    settings = replace(SMALL, teacher_widths=(8, 16, 24), student_widths=(4, 8, 12))
+    train(data, settings, observe=lambda stage, result: made.update({stage: result}))
+    for stage, widths in (("pretrain", (8, 16, 24)), ("selftrain", (8, 16, 24)), ("distill", (4, 8, 12))):
+        network = made[stage]
+        assert isinstance(network, torch.nn.Module)
+        convolutions = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+        assert tuple(layer.out_channels for layer in convolutions) == widths
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 7, 9), (3, 41, 30), (2, 64, 50)])
+def test_a_backbone_fits_images_of_any_shape(shape: tuple[int, int, int]) -> None:
+    backbone = Backbone(shape, (8, 8, 16), dim=5).eval()
+    assert backbone(torch.zeros((2, *shape), dtype=torch.uint8)).shape == (2, 5)
+
+
 def test_finetuning_learns_the_labelled_images(sample: Dataset) -> None:
-    few = sample.subset(torch.arange(100))
+    labelled = sample.subset(torch.arange(100))
     settings = FinetuneSettings(steps=150, batch_size=64, learning_rate=3e-3)
-    classifier, history = finetune(Backbone(), few.images, few.labels, 10, settings, seeded_generator(0, CPU))
+    classifier, history = finetune(small_backbone(), labelled, settings, cpu_run())
     with torch.no_grad():
-        assert (classifier(few.images).argmax(1) == few.labels).float().mean() > 0.97
+        assert (classifier(labelled.images).argmax(1) == labelled.labels).float().mean() > 0.97
     assert not classifier.training
     assert history.loss[-1] < history.loss[0]
 
 
 def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
     """900 unlabelled digits make a classifier of 100 labels better, judged on those 900, with no help of neighbours."""
-    few = forget_labels(sample, keep=100)
-    labelled = few.labelled()
-    generator = seeded_generator(0, CPU)
+    data = forget_labels(sample, keep=100)
+    run = cpu_run()
     settings = FinetuneSettings(steps=200, batch_size=64, learning_rate=3e-3)
-    classifier, _ = finetune(Backbone(), labelled.images, labelled.labels, 10, settings, generator)
+    classifier, _ = finetune(small_backbone(), data.labelled(), settings, run)
 
     def right(model: Classifier) -> float:
         with torch.no_grad():
@@ -73,21 +103,21 @@ def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
     before = right(classifier)
     student, _ = selftrain(
         classifier,
-        few,
+        data,
         torch.full((1000, 10), 0.1),
         SelftrainSettings(epochs=20, neighbours_epochs=0, batch_size=128, threshold=0.9, teacher_decay=0.95),
-        generator,
+        run,
     )
     assert right(student) > before + 0.01
 
 
 def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
     """The true labels as neighbours teach more than 100 labels alone."""
-    few = forget_labels(sample, keep=100)
+    data = forget_labels(sample, keep=100)
     truth = torch.nn.functional.one_hot(sample.labels, 10).float()
 
     def right(weight: float) -> float:
-        generator = seeded_generator(0, CPU)
+        run = cpu_run()
         settings = SelftrainSettings(
             epochs=10,
             neighbours_epochs=0,
@@ -96,8 +126,8 @@ def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
             teacher_decay=0.9,
             neighbours_weight=weight,
         )
-        classifier = Classifier(Backbone(), ClassifierHead(64, 10))
-        student, _ = selftrain(classifier, few, truth, settings, generator)
+        classifier = small_classifier()
+        student, _ = selftrain(classifier, data, truth, settings, run)
         with torch.no_grad():
             return float((student(sample.images).argmax(1) == sample.labels).float().mean())
 
@@ -106,19 +136,18 @@ def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
 
 def test_selftraining_unlearns_what_its_teacher_is_wrong_and_sure_about(sample: Dataset) -> None:
     """A classifier taught that sevens are twos, and neighbours that know better, heard alone at first or never."""
-    few = forget_labels(sample, keep=100)
+    data = forget_labels(sample, keep=100)
     sevens = sample.labels == 7
     hints = torch.nn.functional.one_hot(sample.labels, 10) * 0.5 + 0.05
     settings = FinetuneSettings(steps=150, batch_size=64, learning_rate=3e-3, label_smoothing=0.0)
-    misled, _ = finetune(
-        Backbone(), sample.images, torch.where(sevens, 2, sample.labels), 10, settings, seeded_generator(0, CPU)
-    )
+    mislabelled = replace(sample, labels=torch.where(sevens, 2, sample.labels))
+    misled, _ = finetune(small_backbone(), mislabelled, settings, cpu_run())
 
     def sevens_right(neighbours_epochs: int) -> float:
         selftraining = SelftrainSettings(
             epochs=6, neighbours_epochs=neighbours_epochs, batch_size=100, labelled_batch_size=8, teacher_decay=0.9
         )
-        student, _ = selftrain(copy.deepcopy(misled), few, hints, selftraining, seeded_generator(0, CPU))
+        student, _ = selftrain(copy.deepcopy(misled), data, hints, selftraining, cpu_run())
         with torch.no_grad():
             return float((student(sample.images[sevens]).argmax(1) == 7).float().mean())
 
@@ -126,24 +155,24 @@ def test_selftraining_unlearns_what_its_teacher_is_wrong_and_sure_about(sample: 
 
 
 def test_the_targets_of_labelled_images_are_their_labels(sample: Dataset) -> None:
-    few = forget_labels(sample, keep=100)
-    teacher = Classifier(Backbone(), ClassifierHead(64, 10))
+    data = forget_labels(sample, keep=100)
+    teacher = small_classifier()
     neighbours = torch.full((1000, 10), 0.1)
-    wanted = targets(teacher, few, neighbours, DistillSettings(), seeded_generator(0, CPU))
-    torch.testing.assert_close(wanted.sum(dim=1), torch.ones(1000))
-    assert torch.equal(wanted[:100], torch.nn.functional.one_hot(few.labels[:100], 10).float())
-    assert wanted[100:].max() < 0.9  # an untrained teacher is not sure
+    targets = distillation_targets(teacher, data, neighbours, DistillSettings(), cpu_run())
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(1000))
+    assert torch.equal(targets[:100], torch.nn.functional.one_hot(data.labels[:100], 10).float())
+    assert targets[100:].max() < 0.9  # an untrained teacher is not sure
 
 
-def test_a_student_learns_what_it_is_told(sample: Dataset) -> None:
-    wanted = torch.nn.functional.one_hot((sample.labels + 1) % 10, 10).float()
-    student = Classifier(Backbone(), ClassifierHead(64, 10))
+def test_a_student_learns_its_targets(sample: Dataset) -> None:
+    targets = torch.nn.functional.one_hot((sample.labels + 1) % 10, 10).float()
+    student = small_classifier()
     settings = DistillSettings(epochs=12, batch_size=100)
-    history = distill(student, sample.images, wanted, settings, seeded_generator(0, CPU))
+    history = distill(student, sample.images, targets, settings, cpu_run())
     assert not student.training
     assert len(history.loss) == 120
     with torch.no_grad():
-        assert (student(sample.images).argmax(1) == wanted.argmax(1)).float().mean() > 0.9
+        assert (student(sample.images).argmax(1) == targets.argmax(1)).float().mean() > 0.9
 
 
 def test_distribution_alignment_evens_out_a_biased_teacher() -> None:
@@ -155,16 +184,16 @@ def test_distribution_alignment_evens_out_a_biased_teacher() -> None:
 
 
 def test_too_few_images_for_a_batch_are_refused(sample: Dataset) -> None:
-    generator = seeded_generator(0, CPU)
+    run = cpu_run()
     with pytest.raises(ValueError, match="fewer than one batch"):
-        pretrain(Backbone(), sample.images[:100], SMALL.pretrain, generator)
-    classifier = Classifier(Backbone(), ClassifierHead(64, 10))
+        pretrain(small_backbone(), sample.images[:100], SMALL.pretrain, run, NT_XENT)
+    classifier = small_classifier()
     with pytest.raises(ValueError, match="fewer than one batch"):
-        selftrain(classifier, sample.subset(torch.arange(50)), torch.ones(50, 10) / 10, SMALL.selftrain, generator)
+        selftrain(classifier, sample.subset(torch.arange(50)), torch.ones(50, 10) / 10, SMALL.selftrain, run)
     with pytest.raises(ValueError, match="fewer than one batch"):
-        distill(classifier, sample.images[:50], torch.ones(50, 10) / 10, SMALL.distill, generator)
+        distill(classifier, sample.images[:50], torch.ones(50, 10) / 10, SMALL.distill, run)
     with pytest.raises(ValueError, match="at least one labelled"):
-        finetune(Backbone(), sample.images[:0], sample.labels[:0], 10, SMALL.finetune, generator)
+        finetune(small_backbone(), sample.subset(torch.arange(0)), SMALL.finetune, run)
 
 
 def test_a_diverging_loss_stops_the_run() -> None:
@@ -175,7 +204,7 @@ def test_a_diverging_loss_stops_the_run() -> None:
 
 
 def test_the_served_network_is_tiny_and_its_outputs_fit_together(sample: Dataset) -> None:
-    classifier = Classifier(Backbone(), ClassifierHead(64, 10))
+    classifier = small_classifier()
     served = ServedModel(classifier, NoveltyHead(288, 64, torch.Generator())).eval()
     assert count_parameters(served) <= 60_000
     logits, probabilities, embedding, novelty = served(sample.images[:8])
