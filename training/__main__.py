@@ -14,9 +14,9 @@ from sklearn.metrics import log_loss
 
 from models.manifest import INDEX, MODEL, BundleError
 from training import card, export, report
-from training.data.dataset import DataError, forget_labels
-from training.data.mnist import load_mnist
-from training.evaluate import accuracy, confusion_matrix, expected_calibration_error, share
+from training.data.dataset import DataError, Dataset, forget_labels
+from training.data.mnist import load_mnist as load_data
+from training.evaluate import accuracy, expected_calibration_error, share
 from training.monitor import Monitor
 from training.networks import ServedModel, count_parameters, select_device
 from training.pipeline import train
@@ -27,43 +27,24 @@ from training.stages.novelty import fit_novelty
 
 def run(settings: TrainingSettings) -> dict[str, object]:
     """Data → bundle; returns the summary that `main` prints."""
-    everything, test = load_mnist(settings.data)
-    settings.check(len(everything))
-    data = forget_labels(everything.subset(torch.arange(settings.images or len(everything))), keep=settings.labels)
+    data, test = load(settings)
     device, folder = select_device(), settings.output
-    folder.mkdir(parents=True, exist_ok=True)  # now, rather than fail after the training
+    folder.mkdir(parents=True, exist_ok=True)  # fails now rather than after the training
     say(f"{len(data):,} images, {settings.labels} of them labelled; training on {device} with seed {settings.seed}")
     started, commit = time.perf_counter(), git_commit()  # now: writing the bundle changes tracked files
     checkpoint = open_checkpoint(data, settings, device)
     say(f"to watch it: tensorboard --logdir {EVENTS}")
-    monitor = Monitor(EVENTS / checkpoint.name)
-    classifier, history = train(data.to(device), settings, checkpoint, monitor)
+    classifier, history = train(data.to(device), settings, checkpoint, Monitor(EVENTS / checkpoint.name))
     head, threshold = fit_novelty(classifier.cpu(), data.images, settings.novelty, settings.seed)
-    served = ServedModel(classifier, head)
-    trained = time.perf_counter()
+    served, trained = ServedModel(classifier, head), time.perf_counter()
 
-    export.retract_manifest(folder)
-    export.write_onnx(served, folder / MODEL, data.image_shape)
-    indexed = data.subset(torch.arange(min(settings.index_size, len(data))))
-    difference = export.parity(served, folder / MODEL, indexed.images[:1000].numpy())
-    say(f"largest difference between torch and onnxruntime: {difference:.1e} (limit {export.PARITY_TOLERANCE})")
-    export.write_index(folder / INDEX, indexed, export.run_onnx(folder / MODEL, indexed.images.numpy()))
-
-    answers, labels = export.run_onnx(folder / MODEL, test.images.numpy()), test.labels.numpy()
-    score, refused = accuracy(answers.predicted, labels), share(answers.novelty > threshold)
-    confusion = confusion_matrix(answers.predicted, labels, len(data.class_names))
-    report.view_pairs(folder / "report/views.png", data.images, settings.pretrain.views)
-    report.curves(folder / "report/curves.png", history)
-    report.confusion(folder / "report/confusion.png", confusion, data.class_names, score)
-    report.mistakes(
-        folder / "report/mistakes.png", test.images.numpy(), answers.probabilities, labels, data.class_names
-    )
-    report.embedding_map(folder / "report/embeddings.png", answers.embedding, labels, data.class_names)
-    probabilities = softmax(answers.logits.astype(np.float64), axis=1)
-    calibration, likelihood = expected_calibration_error(probabilities, labels), log_loss(labels, probabilities)
-    metrics = {"test_accuracy": score, "test_refused": refused}
+    difference = write_model(served, data, settings)
+    answers = export.run_onnx(folder / MODEL, test.images.numpy())
+    report.draw(folder / "report", settings.pretrain.views, data, history, test, answers)
+    score, refused = accuracy(answers.predicted, test.labels.numpy()), share(answers.novelty > threshold)
+    metrics, calibration = {"test_accuracy": score, "test_refused": refused}, calibration_of(answers, test)
     manifest = export.write_manifest(folder, settings, data, metrics, threshold, device, commit)
-    card.write(folder, manifest, count_parameters(served), calibration, likelihood)
+    card.write(folder, manifest, count_parameters(served), calibration["ece_15"], calibration["nll"])
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
@@ -71,13 +52,12 @@ def run(settings: TrainingSettings) -> dict[str, object]:
         "model": manifest.model,
         "test_accuracy": asdict(score),
         "test_refused": refused.value,
-        "ece_15": calibration,
-        "nll": likelihood,
+        **calibration,
         "labels": settings.labels,
         "seed": settings.seed,
         "parameters": count_parameters(served),
         "parity": difference,
-        "last_loss": {stage: round(float(np.mean(seen.loss[-25:])), 4) for stage, seen in history.items()},
+        "last_loss": {stage: round(float(np.mean(steps.loss[-25:])), 4) for stage, steps in history.items()},
         **conditions(device),
         "training_seconds": round(trained - started, 1),
         "total_seconds": round(time.perf_counter() - started, 1),
@@ -85,13 +65,38 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     }
 
 
+def load(settings: TrainingSettings) -> tuple[Dataset, Dataset]:
+    """The training images with the labels that are kept, and the test images. Raises DataError and ValueError."""
+    full, test = load_data(settings.data)
+    settings.check(len(full))
+    return forget_labels(full.subset(torch.arange(settings.images or len(full))), keep=settings.labels), test
+
+
+def write_model(served: ServedModel, data: Dataset, settings: TrainingSettings) -> float:
+    """Writes graph and similarity index; returns the largest difference between torch and onnxruntime."""
+    folder = settings.output
+    export.retract_manifest(folder)
+    export.write_onnx(served, folder / MODEL, data.image_shape)
+    indexed = data.subset(torch.arange(min(settings.index_size, len(data))))
+    difference = export.parity(served, folder / MODEL, indexed.images[:1000].numpy())
+    say(f"largest difference between torch and onnxruntime: {difference:.1e} (limit {export.PARITY_TOLERANCE})")
+    export.write_index(folder / INDEX, indexed, export.run_onnx(folder / MODEL, indexed.images.numpy()))
+    return difference
+
+
+def calibration_of(answers: export.Answers, test: Dataset) -> dict[str, float]:
+    """Calibration error over 15 bins and negative log-likelihood of the test labels, from the logits in float64."""
+    probabilities, labels = softmax(answers.logits.astype(np.float64), axis=1), test.labels.numpy()
+    return {"ece_15": expected_calibration_error(probabilities, labels), "nll": log_loss(labels, probabilities)}
+
+
 def say(line: str) -> None:
-    """One line for the person who watches; stdout is for the summary alone."""
+    """Writes a line to stderr; stdout is for the summary alone."""
     print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
-    """Exit code 0, or 1 after one message that says what to do."""
+    """Returns the exit code: 0, or 1 after one message that says what to do."""
     settings = tyro.cli(TrainingSettings, prog="python -m training")
     try:
         summary = run(settings)

@@ -1,4 +1,4 @@
-"""Pictures of a training run, for people who would rather look than read. Decides nothing, returns nothing."""
+"""Pictures of a training run: views, curves, confusion matrix, mistakes and a map of embeddings. Decides nothing."""
 
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from models.manifest import Metric
+from training.data.dataset import Dataset
+from training.evaluate import accuracy, confusion_matrix
+from training.export import Answers
 from training.loop import History
 from training.views.digits import ViewSettings, random_views
 
@@ -23,15 +26,28 @@ MAP_POINTS = 2000
 """How many embeddings the map shows: more make t-SNE slow and the picture no clearer."""
 
 
+def draw(
+    folder: Path, views: ViewSettings, data: Dataset, history: dict[str, History], test: Dataset, answers: Answers
+) -> None:
+    """Writes all pictures into `folder`; `answers` are the exported model's to the test images."""
+    names, labels = data.class_names, test.labels.numpy()
+    matrix = confusion_matrix(answers.predicted, labels, len(names))
+    view_pairs(folder / "views.png", data.images, views)
+    curves(folder / "curves.png", history)
+    confusion(folder / "confusion.png", matrix, names, accuracy(answers.predicted, labels))
+    mistakes(folder / "mistakes.png", test.images.numpy(), answers.probabilities, labels, names)
+    embedding_map(folder / "embeddings.png", answers.embedding, labels, names)
+
+
 def view_pairs(path: Path, images: Tensor, settings: ViewSettings, columns: int = 10) -> None:
-    """Images above two random views of each: what contrastive learning calls the same."""
+    """Images above two random views of each: the positive pairs of contrastive learning."""
     generator = torch.Generator(device=images.device).manual_seed(0)
     shown = images[:columns]
     rows = [shown, *(random_views(shown, settings, generator) for _ in range(2))]
     figure, axes = plt.subplots(3, columns, figsize=(columns, 3.2), layout="constrained")
     for row, (name, batch) in enumerate(zip(("image", "view 0", "view 1"), rows, strict=True)):
         for column, axis in enumerate(axes[row]):
-            axis.imshow(batch[column, 0].cpu(), cmap="gray", vmin=0, vmax=255)
+            axis.imshow(batch[column, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=255)
             axis.set(xticks=[], yticks=[])
         axes[row][0].set_ylabel(name)
     _save(figure, path)
@@ -60,7 +76,7 @@ def _smoothed(values: list[float], window: int = 25) -> NDArray[np.float64]:
 
 
 def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...], accuracy: Metric) -> None:
-    """The confusion matrix with its counts; colour shows the errors, which the diagonal would drown."""
+    """The confusion matrix with its counts; colour shows the errors alone, which are few beside the diagonal."""
     errors = matrix.astype(float)
     np.fill_diagonal(errors, np.nan)
     figure, axis = plt.subplots(figsize=(6.4, 6), layout="constrained")
@@ -90,7 +106,7 @@ def mistakes(
     class_names: tuple[str, ...],
     columns: int = 15,
 ) -> None:
-    """The test images that are still wrong, the surest 150 first: true class → predicted one, and its probability."""
+    """The test images named wrong, the 150 most confident first: true class → predicted one, and its probability."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:150]
