@@ -31,12 +31,13 @@ from tqdm import tqdm
 from training.data.dataset import Dataset
 from training.data.mnist import load_mnist
 from training.experiments.article import article_backbone, article_head
-from training.experiments.benchmark import README, RESULTS, replace_between, row
+from training.experiments.benchmark import RESULTS, replace_between, row
 from training.loop import seeded_generator
 from training.losses import nt_xent_loss
 from training.networks import select_device
 from training.provenance import conditions
 
+LOG = Path(__file__).parent / "LOG.md"
 MARKERS = "<!-- article -->", "<!-- /article -->"
 REPORTED = {"supervised": 52.5, "same head": 59.7, "new head": 63.6}
 """Test accuracy in the article, %."""
@@ -223,7 +224,7 @@ def keep(seed: int, result: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"seed-{seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    replace_between(README, MARKERS, table(runs))
+    replace_between(LOG, MARKERS, table(runs))
     curves(folder / "curves.png", runs)
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 class ViewSettings:
     """How far a view may stray from its image; all but the elastic amount are drawn uniformly.
 
-    Gentle enough that a person still reads every view; what wilder ones cost is in training/README.md.
+    Gentle enough that a person still reads every view; training/experiments/LOG.md has what wilder ones cost.
     """
 
     rotation_degrees: float = 10.0

@@ -1,11 +1,24 @@
 """The article's experiments, on a small scale."""
 
+import json
+
 import pytest
 import torch
 
 from training.data.dataset import Dataset
 from training.experiments.article import article_backbone, article_head
-from training.experiments.reproduce import REPORTED, ArticleSettings, pretrain, score, supervised, table, views
+from training.experiments.benchmark import RESULTS
+from training.experiments.reproduce import (
+    LOG,
+    MARKERS,
+    REPORTED,
+    ArticleSettings,
+    pretrain,
+    score,
+    supervised,
+    table,
+    views,
+)
 from training.loop import seeded_generator
 from training.networks import count_parameters
 
@@ -55,6 +68,13 @@ def test_pretraining_stops_when_the_loss_no_longer_falls(sample: Dataset) -> Non
     losses, rates = pretrain(model, sample.images, ArticleSettings(pretrain_batch_size=500))
     assert len(losses) == len(rates) == 7  # six in a row that did not fall
     assert rates[1] == pytest.approx(0.95e-3)
+
+
+def test_the_diarys_table_is_made_of_the_committed_files() -> None:
+    runs = [json.loads(path.read_text()) for path in sorted((RESULTS / "article").glob("*.json"))]
+    assert len(runs) == 3
+    begin, end = MARKERS
+    assert f"{begin}\n\n{table(runs)}\n\n{end}" in LOG.read_text()
 
 
 def test_the_table_of_two_runs() -> None:
