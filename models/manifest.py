@@ -12,6 +12,8 @@ from typing import Any, Self
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 INDEX = "index.npz"
+SCHEMA_VERSION = 2
+"""Of the manifests that this version writes, and the only one that it reads."""
 
 
 class BundleError(ValueError):
@@ -28,6 +30,22 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
+class InputSpec:
+    """The pictures that the graph takes."""
+
+    kind: str
+    """How uploads become such pictures (`models.pictures.preparation`)."""
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one picture in a batch: (channels, height, width)."""
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True)
 class Metric:
     """A measured share of `n` cases with its 95 % confidence interval, all in [0, 1]."""
 
@@ -41,6 +59,7 @@ class Metric:
 class Manifest:
     """Everything that is known about one bundle."""
 
+    schema_version: int
     name: str
     created: str
     """UTC, ISO 8601."""
@@ -49,6 +68,9 @@ class Manifest:
     """How the metrics were measured, in one sentence."""
     files: dict[str, str]
     """File name → SHA-256, hexadecimal."""
+    input: InputSpec
+    network: dict[str, Any]
+    """What the export knows of it: name, widths, features, parameters."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     class_names: tuple[str, ...]
@@ -82,11 +104,17 @@ class Manifest:
         path = folder / MANIFEST
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            manifest = cls(**{**fields, **_typed(fields)})
+            schema = fields.get("schema_version", "missing")
+            manifest = cls(**{**fields, **_typed(fields)}) if schema == SCHEMA_VERSION else None
         except OSError as error:
             raise BundleError(f"{path}: cannot be read ({error.strerror}); `make train-export` writes one") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path}: not a manifest ({error})") from error
+        if manifest is None:
+            raise BundleError(
+                f"{path}: not a manifest that this version reads: its schema_version is {schema}, this version knows "
+                f"{SCHEMA_VERSION} only; `make train-export` writes a new bundle"
+            )
         for name in (MODEL, INDEX):
             if name not in manifest.files:
                 raise BundleError(f"{path}: lists no {name}")
@@ -103,6 +131,7 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     if not 0 <= threshold <= 1:
         raise ValueError(f"novelty_threshold {threshold} is not in [0, 1]")
     return {
+        "input": InputSpec(**fields["input"]),
         "inputs": specs("inputs"),
         "outputs": specs("outputs"),
         "files": {str(name): str(digest) for name, digest in fields["files"].items()},

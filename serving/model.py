@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from models.manifest import MODEL, BundleError, Manifest, TensorSpec
-from serving.sessions import CPU, GraphError, Runner, open_runner, open_session
+from serving.sessions import BATCH, CPU, GraphError, Runner, open_runner, open_session
 
 logger = logging.getLogger("serving")
 
-INPUT = TensorSpec("image", "uint8", ("batch", 1, 28, 28))
 ANSWERED = ["probabilities", "embedding", "novelty"]
 """The outputs that answers are made of."""
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
@@ -56,7 +55,7 @@ class OnnxModel:
         self.name = manifest.model
         self.provider = runner.provider
         self.class_names = manifest.class_names
-        self.kind = "digit"
+        self.kind = manifest.input.kind
         self.dim = int(manifest.outputs[2].shape[1])
         self._run = runner.run
         self._threshold = np.float32(manifest.novelty_threshold)
@@ -90,14 +89,15 @@ def load_model(
 def check_tensors(folder: Path, manifest: Manifest, session: InferenceSession) -> None:
     """Raises BundleError unless graph and manifest agree with each other and with what serving relies on."""
     actual = [TensorSpec(one.name, DTYPES.get(one.type, one.type), tuple(one.shape)) for one in session.get_inputs()]
-    if actual != list(manifest.inputs) or actual != [INPUT]:
-        raise BundleError(f"{folder / MODEL}: takes {actual}, the manifest says {manifest.inputs}, not {INPUT}")
+    taken = TensorSpec("image", "uint8", (BATCH, *manifest.input.shape))
+    if actual != list(manifest.inputs) or actual != [taken]:
+        raise BundleError(f"{folder / MODEL}: takes {actual}, the manifest says {manifest.inputs} and {taken}")
     outputs = [TensorSpec(one.name, DTYPES.get(one.type, one.type), tuple(one.shape)) for one in session.get_outputs()]
     if outputs != list(manifest.outputs):
         raise BundleError(f"{folder / MODEL}: gives {outputs}, the manifest says {manifest.outputs}")
     classes = len(manifest.class_names)
     dim = next((one.shape[-1] for one in outputs if one.name == "embedding"), "dim")
     shapes = {"logits": (classes,), "probabilities": (classes,), "embedding": (dim,), "novelty": ()}
-    needed = [TensorSpec(name, "float32", ("batch", *shape)) for name, shape in shapes.items()]
+    needed = [TensorSpec(name, "float32", (BATCH, *shape)) for name, shape in shapes.items()]
     if outputs != needed or not isinstance(dim, int):
         raise BundleError(f"{folder / MODEL}: gives {outputs}, but {classes} class names need {needed}")

@@ -18,7 +18,7 @@ from training.data.dataset import DataError, Dataset, forget_labels
 from training.data.mnist import load_mnist as load_data
 from training.evaluate import accuracy, expected_calibration_error, share
 from training.monitor import Monitor
-from training.networks import ServedModel, count_parameters, select_device
+from training.networks import ServedModel, select_device
 from training.pipeline import train
 from training.provenance import EVENTS, conditions, git_commit, open_checkpoint
 from training.settings import TrainingSettings
@@ -43,8 +43,8 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.draw(folder / "report", settings.pretrain.views, data, history, test, answers)
     score, refused = accuracy(answers.predicted, test.labels.numpy()), share(answers.novelty > threshold)
     metrics, calibration = {"test_accuracy": score, "test_refused": refused}, calibration_of(answers, test)
-    manifest = export.write_manifest(folder, settings, data, metrics, threshold, device, commit)
-    card.write(folder, manifest, count_parameters(served), calibration["ece_15"], calibration["nll"])
+    manifest = export.write_manifest(folder, settings, data, metrics, threshold, device, commit, served)
+    card.write(folder, manifest, calibration["ece_15"], calibration["nll"])
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
     say(f"{manifest.model} is in {folder}/; look at {folder}/report/, serve it with `make serve`")
@@ -55,7 +55,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
         **calibration,
         "labels": settings.labels,
         "seed": settings.seed,
-        "parameters": count_parameters(served),
+        "parameters": manifest.network["parameters"],
         "parity": difference,
         "last_loss": {stage: round(float(np.mean(steps.loss[-25:])), 4) for stage, steps in history.items()},
         **conditions(device),

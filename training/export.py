@@ -14,9 +14,20 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metric, TensorSpec, sha256
+from models.manifest import (
+    INDEX,
+    MANIFEST,
+    MODEL,
+    SCHEMA_VERSION,
+    BundleError,
+    InputSpec,
+    Manifest,
+    Metric,
+    TensorSpec,
+    sha256,
+)
 from training.data.dataset import Dataset
-from training.networks import ServedModel, Shape
+from training.networks import ServedModel, Shape, count_parameters
 from training.provenance import conditions, packages, plain
 from training.settings import TrainingSettings
 
@@ -124,14 +135,19 @@ def write_manifest(
     novelty_threshold: float,
     device: torch.device,
     commit: str | None,
+    served: ServedModel,
 ) -> Manifest:
     """Declares the files in `folder` a bundle: to be called last.
 
     `metrics` holds "test_accuracy" and "test_refused", `novelty_threshold` is what `fit_novelty` answers; `device` is
-    where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`).
+    where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`); `served` is
+    the network in the graph.
     """
     graph = onnx.load(folder / MODEL).graph
+    inputs, outputs = (tuple(_spec(value) for value in values) for values in (graph.input, graph.output))
+    _, channels, height, width = inputs[0].shape
     manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=commit,
@@ -139,8 +155,15 @@ def write_manifest(
             tested=metrics["test_accuracy"].n, name=data.name, images=len(data), labels=settings.labels
         ),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
-        inputs=tuple(_spec(value) for value in graph.input),
-        outputs=tuple(_spec(value) for value in graph.output),
+        input=InputSpec(data.kind, int(height), int(width), int(channels)),
+        network={
+            "name": type(served.classifier.backbone).__name__,
+            "widths": list(settings.student_widths),
+            "features": outputs[2].shape[1],
+            "parameters": count_parameters(served),
+        },
+        inputs=inputs,
+        outputs=outputs,
         class_names=data.class_names,
         novelty_threshold=novelty_threshold,
         metrics=metrics,

@@ -29,7 +29,7 @@ SMALL = TrainingSettings(
 
 def test_training_is_bitwise_repeatable_and_exports(digits: Digits, tmp_path: Path) -> None:
     images = torch.from_numpy(digits[0]).unsqueeze(1)
-    data = Dataset(images, torch.from_numpy(digits[1].astype(np.int64)), tuple("0123456789"), "digits")
+    data = Dataset(images, torch.from_numpy(digits[1].astype(np.int64)), tuple("0123456789"), "digits", "digit")
     training = forget_labels(data, keep=100).to(torch.device("cuda"))
     one, again = train(training, SMALL)[0], train(training, SMALL)[0]
     for ours, theirs in zip(one.state_dict().values(), again.state_dict().values(), strict=True):

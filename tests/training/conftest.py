@@ -17,4 +17,5 @@ def sample(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> Dataset:
         torch.from_numpy(labels).long(),
         tuple(str(digit) for digit in range(10)),
         "digits",
+        "digit",
     )

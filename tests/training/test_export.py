@@ -5,10 +5,10 @@ import onnx
 import pytest
 import torch
 
-from models.manifest import INDEX, MODEL, BundleError, Manifest
+from models.manifest import INDEX, MODEL, BundleError, InputSpec, Manifest
 from serving.model import load_model
 from tests.training.networks import SHAPE, small_classifier
-from training import export
+from training import card, export
 from training.data.dataset import Dataset, forget_labels
 from training.evaluate import accuracy, share
 from training.experiments.article import article_student
@@ -93,10 +93,16 @@ def test_a_bundle_that_was_just_written_is_served(served: ServedModel, sample: D
     score = accuracy(answers.predicted, sample.labels.numpy())
     threshold = float(np.median(answers.novelty))
     metrics = {"test_accuracy": score, "test_refused": share(answers.novelty > threshold)}
-    manifest = export.write_manifest(tmp_path, settings, data, metrics, threshold, torch.device("cpu"), "abc")
+    manifest = export.write_manifest(tmp_path, settings, data, metrics, threshold, torch.device("cpu"), "abc", served)
     assert Manifest.load(tmp_path) == manifest
     assert manifest.metrics == metrics
     assert manifest.training["student_widths"] == [16, 16, 32]
+    assert manifest.input == InputSpec("digit", height=28, width=28, channels=1)
+    assert manifest.input.shape == SHAPE
+    assert manifest.network["widths"] == [16, 16, 32]
+    assert manifest.network["parameters"] == 45_210
+    card.write(tmp_path, manifest, calibration=0.01, likelihood=0.1)
+    assert "28×28" in (tmp_path / "README.md").read_text()
     assert manifest.novelty_threshold == threshold
     model = load_model(tmp_path, "cpu", 1)
     assert model.name == manifest.model

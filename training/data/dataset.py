@@ -23,6 +23,8 @@ class Dataset:
     class_names: tuple[str, ...]
     name: str
     """What the images are, for reports."""
+    kind: str
+    """How uploads become such images (`models.pictures.preparation`)."""
 
     def __len__(self) -> int:
         return len(self.images)

@@ -27,6 +27,7 @@ def _dataset(images: bytes, labels: bytes) -> Dataset:
         labels=torch.from_numpy(parse_idx(labels).astype(np.int64)),
         class_names=tuple(str(digit) for digit in range(10)),
         name="MNIST",
+        kind="digit",
     )
 
 

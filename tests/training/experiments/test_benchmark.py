@@ -63,7 +63,7 @@ def test_the_supervised_run_sees_the_labelled_images_alone(sample: Dataset, monk
 
 def test_runs_share_what_does_not_depend_on_how_they_differ() -> None:
     device, settings = torch.device("cpu"), TrainingSettings()
-    one = Dataset(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 1, -1]), ("a", "b"), "toy")
+    one = Dataset(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 1, -1]), ("a", "b"), "toy", "digit")
     relabelled = replace(one, labels=torch.tensor([0, -1, 1]))
     longer = replace(settings, distill=DistillSettings(epochs=99))
     wilder = replace(settings, selftrain=SelftrainSettings(epochs=99))

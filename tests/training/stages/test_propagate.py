@@ -1,5 +1,7 @@
 """Label propagation against small cases worked out by hand, and on real digits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,7 @@ def test_two_labels_a_digit_reach_most_digits(sample: Dataset) -> None:
     known = torch.cat(first)
     labels = torch.full_like(sample.labels, UNLABELLED)
     labels[known] = sample.labels[known]
-    data = Dataset(sample.images, labels, sample.class_names, sample.name)
+    data = replace(sample, labels=labels)
     backbone = small_backbone()
     settings = PretrainSettings(epochs=12, batch_size=128, views=ViewSettings())
     pretrain(backbone, data.images, settings, cpu_run(), NT_XENT)

@@ -1,0 +1,39 @@
+"""The manifest: what it says of the committed bundle, and which ones are not read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.manifest import BundleError, InputSpec, Manifest, TensorSpec
+from models.pictures.preparation import preparation
+from tests.conftest import BUNDLE
+
+
+def test_the_committed_manifest_says_what_goes_in() -> None:
+    manifest = Manifest.load(BUNDLE)
+    assert manifest.input == InputSpec("digit", height=28, width=28, channels=1)
+    assert manifest.inputs == (TensorSpec("image", "uint8", ("batch", *manifest.input.shape)),)
+    assert preparation(manifest.input.kind).already_prepared(b"") is None
+    assert manifest.network["widths"] == [16, 16, 32]
+
+
+@pytest.mark.parametrize(("schema", "shown"), [(None, "missing"), (1, "1"), (3, "3"), ("2", "2")])
+def test_another_schema_is_refused_with_what_to_do(tmp_path: Path, schema: Any, shown: str) -> None:
+    fields = json.loads((BUNDLE / "manifest.json").read_text())
+    del fields["schema_version"]
+    changed = fields if schema is None else {**fields, "schema_version": schema}
+    (tmp_path / "manifest.json").write_text(json.dumps(changed))
+    with pytest.raises(
+        BundleError, match=rf"manifest.json: .*schema_version is {shown}, .*2 only; `make train-export`"
+    ):
+        Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize("input_", [{}, None, [28, 28], {"kind": "digit", "height": 28, "width": 28, "depth": 1}])
+def test_an_input_of_other_fields_is_refused(tmp_path: Path, input_: Any) -> None:
+    fields = json.loads((BUNDLE / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**fields, "input": input_}))
+    with pytest.raises(BundleError, match="not a manifest"):
+        Manifest.load(tmp_path)
