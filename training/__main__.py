@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from models.manifest import INDEX, MODEL, BundleError
 from training import card, export, report
 from training.data.dataset import DataError, Dataset, forget_labels
-from training.data.mnist import load_mnist as load_data
+from training.data.mnist import load as load_data
 from training.evaluate import accuracy, expected_calibration_error, share
 from training.monitor import Monitor
 from training.networks import ServedModel, select_device

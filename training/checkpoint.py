@@ -1,6 +1,6 @@
-"""Where a run stands, on disk: killed at any moment and started again, it goes on and ends with the same weights.
+"""Checkpoints on disk: a run that is killed at any moment and started again resumes, and ends with the same weights.
 
-Knows nothing about what the stages do; each hands over its parts, all of which can save and load their state.
+Knows nothing about what the stages do: each hands over parts that have a state.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from training.data.dataset import Dataset
 
 
 class Stateful(Protocol):
-    """A part of a stage: a module, an optimisation, …"""
+    """A part of a stage with a state: a module, an optimisation, …"""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -23,17 +23,17 @@ class Stateful(Protocol):
 
 
 class RandomState:
-    """A generator as a part of a stage."""
+    """A random generator as a `Stateful`."""
 
     def __init__(self, generator: torch.Generator) -> None:
         self._generator = generator
 
     def state_dict(self) -> dict[str, Any]:
-        """Its state."""
+        """The generator's state."""
         return {"state": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Makes it go on from `state`."""
+        """Restores what `state_dict` returned."""
         self._generator.set_state(state["state"].cpu())
 
 
@@ -41,7 +41,7 @@ class Checkpoint:
     """The folder of one run; one file a stage.
 
     Args:
-        folder: None keeps nothing.
+        folder: None writes nothing.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -50,7 +50,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """The run's, as its folder is called."""
+        """The folder's name, which is the run's key."""
         return self._folder.name if self._folder else "unnamed"
 
     def stage(self, name: str, parts: Mapping[str, Stateful]) -> "StageCheckpoint":
@@ -59,24 +59,24 @@ class Checkpoint:
         return StageCheckpoint(folder / f"{name}.pt" if folder else None, parts)
 
     def share(self, name: str, folder: Path) -> None:
-        """Keeps the file of stage `name` in `folder`, where other runs find it; `clear` leaves it there."""
+        """Keeps the file of stage `name` in `folder`, shared with other runs; `clear` does not delete it."""
         self._shared[name] = folder
 
     def clear(self) -> None:
-        """Forgets the run: it is finished."""
+        """Deletes the run's folder."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class StageCheckpoint:
-    """How much of a stage is done, and its parts at that moment."""
+    """The file of one stage: how much of it is done, and the state of its parts at that moment."""
 
     def __init__(self, path: Path | None, parts: Mapping[str, Stateful]) -> None:
         self._path = path
         self._parts = parts
 
     def resume(self) -> int:
-        """Loads the parts, if there is something to load; how much was done: 0 on a first start."""
+        """Restores the parts if the file exists; returns how much was done, 0 without a file."""
         if self._path is None or not self._path.exists():
             return 0
         saved = torch.load(self._path, map_location="cpu", weights_only=True)
@@ -85,7 +85,7 @@ class StageCheckpoint:
         return int(saved["done"])
 
     def save(self, done: int) -> None:
-        """Writes the parts, all or nothing."""
+        """Writes the state of the parts, atomically."""
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class StageCheckpoint:
 
 
 def run_key(data: Dataset, conditions: Mapping[str, object]) -> str:
-    """Names a run by all that its weights depend on: data, and settings, device, threads, versions in `conditions`."""
+    """Hash of all that a run's weights depend on: the data, and settings, device, threads, versions in `conditions`."""
     digest = hashlib.sha256(repr(sorted(conditions.items())).encode())
     digest.update(data.images.numpy().tobytes())
     digest.update(data.labels.numpy().tobytes())

@@ -1,4 +1,4 @@
-"""How good a classifier is, with how sure that is. Knows nothing about networks: labels in, figures out."""
+"""Accuracy with its confidence interval, confusion matrix, calibration. Knows nothing about networks."""
 
 import math
 
@@ -19,14 +19,14 @@ def accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> Metric:
 
 
 def share(chosen: NDArray[np.bool_]) -> Metric:
-    """How many of (n,), n > 0, are true, with the same interval."""
+    """Share of (n,) booleans, n > 0, that are true, with the same interval."""
     count, n = int(chosen.sum()), len(chosen)
     low, high = wilson_interval(count, n)
     return Metric(value=count / n, low=low, high=high, n=n)
 
 
 def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, which stays inside [0, 1] and does not collapse at its ends."""
+    """Wilson's score interval of a proportion, which stays inside [0, 1] and keeps a width at both ends."""
     share = successes / n
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

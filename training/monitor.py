@@ -1,4 +1,4 @@
-"""Where a run can be watched: a progress bar of each stage on stderr, and event files for TensorBoard."""
+"""Progress of a run: a bar for each stage on stderr, and event files for TensorBoard."""
 
 import sys
 from dataclasses import asdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Monitor:
-    """Watches the stages of one run.
+    """Shows the stages of one run.
 
     Args:
         folder: receives TensorBoard's event files, one folder a stage; None writes none.
@@ -25,7 +25,7 @@ class Monitor:
         self._folder = folder
 
     def stage(self, name: str, *, steps: int, batch_size: int, done: int = 0) -> "Progress":
-        """To be entered around a stage of so many steps, of which an earlier start has `done` some."""
+        """Context manager around a stage of so many steps, the first `done` of which an earlier start has made."""
         events = self._folder / name if self._folder else None
         return Progress(name, steps, batch_size, done, events)
 
@@ -50,7 +50,7 @@ class Progress:
         return self
 
     def update(self, loss: float) -> None:
-        """One more step is done."""
+        """Counts one step."""
         self._step += 1
         self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         self._bar.update(self._batch_size)
@@ -58,7 +58,7 @@ class Progress:
             self._writer.add_scalar("loss", loss, self._step)
 
     def tell(self, when: str, diagnosis: Diagnosis) -> None:
-        """A line above the bar; one more when something is wrong."""
+        """Prints the diagnosis above the bar, and its warning if there is one."""
         self._bar.write(f"{when}: {diagnosis}", file=sys.stderr)
         if warning := diagnosis.warning():
             self._bar.write(f"WARNING: {warning}", file=sys.stderr)
@@ -75,7 +75,7 @@ class Progress:
 
 
 def _writer(folder: Path, done: int) -> "SummaryWriter":
-    """Goes on after step `done`: what a killed run wrote beyond its last checkpoint is not shown."""
-    from torch.utils.tensorboard import SummaryWriter  # only now: it takes a second
+    """Appends after step `done`; TensorBoard hides what a killed run wrote beyond its last checkpoint."""
+    from torch.utils.tensorboard import SummaryWriter  # imported here: it takes a second
 
     return SummaryWriter(str(folder), purge_step=done + 1)

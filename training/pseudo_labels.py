@@ -1,4 +1,4 @@
-"""What the stages do with probabilities that stand for labels. Knows nothing about images or networks."""
+"""Operations on class probabilities that serve as labels. Knows nothing about images or networks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def scale_to(scores: NDArray[np.float32], frequencies: NDArray[np.float32], rounds: int = 50) -> NDArray[np.float32]:
-    """Rows that sum to 1, columns that on average are `frequencies` (classes,): Sinkhorn & Knopp 1967.
+    """Scales (n, classes) scores to rows that sum to 1 and columns with the means `frequencies`: Sinkhorn & Knopp 1967.
 
     A row of zeros (an image that no label reaches) starts as `frequencies`.
     """
@@ -18,12 +18,15 @@ def scale_to(scores: NDArray[np.float32], frequencies: NDArray[np.float32], roun
 
 
 def combine(probabilities: Tensor, others: Tensor, weight: float = 1.0) -> Tensor:
-    """Normalised product of two (n, classes) opinions, the second to the power of `weight`; neither can veto."""
+    """Normalised product of two (n, classes) distributions, the second to the power of `weight`.
+
+    Probabilities are clamped from below, so that a 0 in one cannot rule a class out.
+    """
     return (probabilities.clamp_min(1e-6).log() + weight * others.clamp_min(1e-4).log()).softmax(dim=1)
 
 
 class DistributionAlignment:
-    """Rescales predictions so that, on average, every class is as frequent as in `target`.
+    """Rescales predictions so that their running mean is `target` (Berthelot et al. 2020, arXiv:1911.09785).
 
     Args:
         target: (classes,) float, the class frequencies to keep; sums to 1.
@@ -45,5 +48,5 @@ class DistributionAlignment:
         return {"mean": self._mean}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Goes on from `state`."""
+        """Restores what `state_dict` returned."""
         self._mean = state["mean"].to(self._target.device)

@@ -1,6 +1,7 @@
 """How the committed bundle does on uploads and on pictures of no digit: `python -m tests.reports.kinds`.
 
-Prints the tables of training/README.md and training/experiments/LOG.md, for the test digits of examples/digits.npz.
+Prints the tables of training/README.md and training/experiments/LOG.md. Digits are the 1,000 test digits of
+examples/digits.npz.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Stopped anywhere and started again, a run ends with the weights of one that was never stopped."""
+"""A run that is stopped and resumed ends with the weights of one that was never stopped."""
 
 import json
 import os
@@ -33,7 +33,7 @@ SMALL = TrainingSettings(
 
 
 class Killed(BaseException):
-    """What stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
@@ -64,7 +64,7 @@ def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
 
 
 def test_half_a_file_is_never_read(sample: Dataset, tmp_path: Path) -> None:
-    """What was being written when the end came lies beside the last whole file, and is not looked at."""
+    """A partly written file lies beside the last complete one, under another name."""
     model = torch.nn.Linear(2, 2)
     stage = Checkpoint(tmp_path).stage("toy", {"model": model})
     assert stage.resume() == 0
@@ -101,7 +101,7 @@ def test_another_run_has_another_name(sample: Dataset) -> None:
 
 
 def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Path) -> None:
-    """SIGKILL at moments that fall into different stages."""
+    """SIGKILL in each stage."""
     small = ["--images", "4000", "--pretrain.epochs", "2", "--selftrain.epochs", "2", "--finetune.steps", "120"]
     small += ["--distill.epochs", "2"]
     command = [sys.executable, "-m", "training", "--data", str(ROOT / "data"), "--index-size", "100", *small]
@@ -138,7 +138,7 @@ def test_a_run_is_voided_by_code_that_makes_weights_and_by_no_other(tmp_path: Pa
     shutil.copytree(ROOT / "training", package, ignore=shutil.ignore_patterns("results", "__pycache__"))
 
     def appended(name: str, text: str) -> bool:
-        """Whether that changes the code's hash."""
+        """Whether appending `text` to file `name` changes the code's hash."""
         before = code_of(package)
         with (package / name).open("a") as file:
             file.write(text)

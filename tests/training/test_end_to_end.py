@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from tests.conftest import BUNDLE, ROOT, Digits
 from tests.pictures.uploads import encoded
 from tests.servers import running_service
-from training.data.mnist import load_mnist
+from training.data import mnist
 from training.evaluate import accuracy
 from training.export import run_onnx
 
@@ -68,7 +68,7 @@ def test_mistakes_are_one_clear_message() -> None:
 
 def test_the_committed_bundle_has_the_accuracy_that_its_manifest_claims() -> None:
     """All 10,000 test images."""
-    _, test = load_mnist(ROOT / "data")
+    _, test = mnist.load(ROOT / "data")
     manifest = json.loads((BUNDLE / "manifest.json").read_text())
     answers = run_onnx(BUNDLE / "model.onnx", test.images.numpy())
     measured = accuracy(answers.predicted, test.labels.numpy())
@@ -80,7 +80,7 @@ def test_the_committed_bundle_has_the_accuracy_that_its_manifest_claims() -> Non
 
 def test_the_whole_test_set_posted_as_png_gets_the_offline_answers() -> None:
     """Accuracy through the service equals the offline figure, to the image."""
-    _, test = load_mnist(ROOT / "data")
+    _, test = mnist.load(ROOT / "data")
     images = test.images[:, 0].numpy()
     offline = run_onnx(BUNDLE / "model.onnx", test.images.numpy())
     with running_service() as service, httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(8) as pool:
@@ -99,6 +99,6 @@ def test_digits_of_another_collection_are_read() -> None:
 
 
 def test_the_committed_sample_is_the_test_sets_own(digits: Digits) -> None:
-    _, test = load_mnist(ROOT / "data")
+    _, test = mnist.load(ROOT / "data")
     np.testing.assert_array_equal(digits[0], test.images[:1000, 0].numpy())
     np.testing.assert_array_equal(digits[1], test.labels[:1000].numpy())

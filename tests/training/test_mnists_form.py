@@ -8,13 +8,13 @@ from models.pictures.decode import as_png
 from models.pictures.ink import digit_of
 from models.pictures.preparation import preparation
 from tests.conftest import ROOT
-from training.data.mnist import load_mnist
+from training.data import mnist
 
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
     """(70000, 28, 28) uint8"""
-    return np.concatenate([part.images[:, 0].numpy() for part in load_mnist(ROOT / "data")])
+    return np.concatenate([part.images[:, 0].numpy() for part in mnist.load(ROOT / "data")])
 
 
 def test_all_of_mnist_is_already_prepared(images: NDArray[np.uint8]) -> None:

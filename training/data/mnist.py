@@ -9,7 +9,7 @@ from training.data.dataset import DataError, Dataset
 from training.data.mnist_files import mnist_files
 
 
-def load_mnist(folder: Path) -> tuple[Dataset, Dataset]:
+def load(folder: Path) -> tuple[Dataset, Dataset]:
     """The 60,000 training and 10,000 test images with all their labels; downloaded into `folder` if need be.
 
     Raises DataError when the files cannot be had or are not the original ones.

@@ -58,9 +58,9 @@ def find(folder: Path, name: str) -> bytes | None:
     same names).
     """
     spellings = (name, name.replace("-idx", ".idx"))
-    wanted = [f"{spelling}{suffix}" for spelling in spellings for suffix in ("", ".gz")]
+    names = [f"{spelling}{suffix}" for spelling in spellings for suffix in ("", ".gz")]
     first_error = None
-    for path in (path for one in wanted for path in sorted(folder.rglob(one)) if path.is_file()):
+    for path in (path for spelled in names for path in sorted(folder.rglob(spelled)) if path.is_file()):
         try:
             return read_verified(path, MD5[name])
         except DataError as error:

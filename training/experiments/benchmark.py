@@ -26,8 +26,8 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
+from training.data import mnist
 from training.data.dataset import Dataset, keep_labels
-from training.data.mnist import load_mnist
 from training.evaluate import accuracy, expected_calibration_error
 from training.experiments.catalogue import EXPERIMENTS, Experiment, find_experiment
 from training.experiments.develop import linear_probe, outputs
@@ -155,7 +155,7 @@ def main(only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> None:
             different seeds get more done than one with two threads.
     """
     chosen = [find_experiment(name) for name in only] or list(EXPERIMENTS)
-    full, test = load_mnist(Path("data"))
+    full, test = mnist.load(Path("data"))
     RESULTS.mkdir(exist_ok=True)
     for experiment in chosen:
         for seed in range(experiment.seeds):

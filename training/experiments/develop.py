@@ -17,8 +17,8 @@ import tyro
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from training.data import mnist
 from training.data.dataset import Dataset, keep_labels
-from training.data.mnist import load_mnist
 from training.evaluate import accuracy
 from training.experiments.catalogue import find_experiment
 from training.networks import Backbone, select_device
@@ -54,7 +54,7 @@ def main(settings: Annotated[TrainingSettings, tyro.conf.arg(name="")], experime
     """
     draw = find_experiment(experiment).draw
     device = select_device()
-    full = load_mnist(settings.data)[0]
+    full = mnist.load(settings.data)[0]
     kept = draw(full.labels, settings.seed)
     settings, data = replace(settings, labels=len(kept)), keep_labels(full, kept)
     checkpoint = open_checkpoint(data, settings, device)

@@ -28,8 +28,8 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 from tqdm import tqdm
 
+from training.data import mnist
 from training.data.dataset import Dataset
-from training.data.mnist import load_mnist
 from training.experiments.article import article_backbone, article_head
 from training.experiments.benchmark import RESULTS, replace_between, row
 from training.loop import seeded_generator
@@ -151,7 +151,7 @@ def _in_pieces(model: nn.Module, images: Tensor) -> Tensor:
 def run(settings: ArticleSettings) -> dict[str, Any]:
     """All three experiments: the supervised one, and two fine-tunings of one pretrained backbone."""
     device = select_device()
-    full, test = load_mnist(settings.data)
+    full, test = mnist.load(settings.data)
     seeded_generator(settings.seed, device)
     labelled = full.subset(torch.arange(settings.labels)).to(device)
     unlabelled, test = full.images[settings.labels :].to(device), test.to(device)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.data.mnist import load_mnist
+from training.data import mnist
 
 FOLDER = Path("examples")
 COUNT = 1000
@@ -17,7 +17,7 @@ COUNT = 1000
 
 def main() -> None:
     """Overwrites examples/digits.npz and examples/0.png to examples/9.png."""
-    _, test = load_mnist(Path("data"))
+    _, test = mnist.load(Path("data"))
     images, labels = test.images[:COUNT, 0].numpy(), test.labels[:COUNT].numpy().astype(np.uint8)
     FOLDER.mkdir(exist_ok=True)
     np.savez_compressed(FOLDER / "digits.npz", images=images, labels=labels)

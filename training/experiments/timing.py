@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.data.mnist import load_mnist
+from training.data import mnist
 from training.loop import Optimisation, Run, seeded_generator
 from training.losses import nt_xent_loss
 from training.networks import Backbone, ProjectionHead, select_device
@@ -25,7 +25,7 @@ def main() -> None:
     """Measures steps on the settings that `make train-export` uses, and the making of views within each of them."""
     device, settings = select_device(), TrainingSettings().pretrain
     run = Run(seeded_generator(0, device))
-    data = load_mnist(Path("data"))[0]
+    data = mnist.load(Path("data"))[0]
     images = data.images[: settings.batch_size].to(device)
     backbone = Backbone(data.image_shape, TrainingSettings().teacher_widths)
     model = run.place(nn.Sequential(backbone, ProjectionHead(backbone.dim)))

@@ -1,4 +1,4 @@
-"""Distillation: a smaller network, from random weights, learns the teacher's and the neighbours' probabilities.
+"""Distillation: a smaller network, from random weights, learns the teacher's and the propagated probabilities.
 
 Hinton et al. 2015 (arXiv:1503.02531), as the third step of SimCLRv2 (Chen et al. 2020, arXiv:2006.10029).
 """

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How far a view may stray from its image; all but the elastic amount are drawn uniformly.
+    """Ranges of the random transforms; all but the elastic displacement are drawn uniformly.
 
-    Gentle enough that a person still reads every view; training/experiments/LOG.md has what wilder ones cost.
+    With these values a person still reads every view; training/experiments/LOG.md tells what wider ranges cost.
     """
 
     rotation_degrees: float = 10.0
@@ -34,9 +34,9 @@ class ViewSettings:
     elastic_grid: int = 5
     """Control points of the elastic displacement along each axis."""
     thin: float = 0.5
-    """Thinnest strokes: this far from the image to its erosion by 3×3 pixels."""
+    """Thinnest strokes: this share of the way from the image to its 3×3 erosion."""
     thicken: float = 1.0
-    """Thickest strokes: this far from the image to its dilation by 3×3 pixels."""
+    """Thickest strokes: this share of the way from the image to its 3×3 dilation."""
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -62,10 +62,10 @@ def affine_matrices(n: int, size: int, settings: ViewSettings, generator: torch.
 
 
 def affine_field(matrices: Tensor, size: int) -> Tensor:
-    """Where each output pixel looks in its input: (n, 2, size, size) float32, x before y, in `grid_sample`'s units.
+    """Sampling position of each output pixel: (n, 2, size, size) float32, x before y, in `grid_sample`'s units.
 
-    Those go from -1 to 1, edge to edge. The same as `F.affine_grid`, but as one large product instead of n small ones,
-    which is 10 times faster on a CPU.
+    Those run from -1 to 1 between the edges. Equals `F.affine_grid`, but as one large matrix product instead of n small
+    ones, which is 10 times faster on a CPU.
     """
     field = matrices.reshape(-1, 3) @ _pixel_coordinates(size, matrices.device)  # (2n, size * size)
     return field.view(-1, 2, size, size)
@@ -97,8 +97,8 @@ def _bicubic_weights(points: int, size: int, device: torch.device) -> Tensor:
 def change_strokes(images: Tensor, amount: Tensor) -> Tensor:
     """Thinner strokes where `amount` (n,) is below 0, thicker ones above; -1 is the 3×3 erosion, 1 the 3×3 dilation.
 
-    (n, 1, size, size) float32 in and out. Thickness says nothing about a digit, yet without this contrastive learning
-    tells images apart by it.
+    (n, 1, size, size) float32 in and out. Without it, contrastive learning separates images by the thickness of their
+    strokes, which says nothing about the digit.
     """
     amount = amount.view(-1, 1, 1, 1)
     dilated, eroded = _over_neighbours(torch.maximum, images), _over_neighbours(torch.minimum, images)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from training.data import mnist
 from training.data import mnist_files as download
 from training.data.dataset import UNLABELLED, DataError, Dataset, forget_labels
-from training.data.mnist import load_mnist, parse_idx
+from training.data.mnist import parse_idx
 from training.data.mnist_files import find, mnist_files, read_verified
 
 
@@ -42,7 +43,7 @@ def test_raw_and_gzipped_files_anywhere_below_the_folder(tiny: None, tmp_path: P
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
             (folder / name.replace("-idx", ".idx")).write_bytes(content)
-    train, test = load_mnist(tmp_path)
+    train, test = mnist.load(tmp_path)
     assert train.images.shape == (30, 1, 28, 28)
     assert train.images.dtype == torch.uint8
     assert train.images[1, 0, 0, :3].tolist() == [16, 17, 18]
@@ -58,14 +59,14 @@ def test_a_truncated_file_is_refused_and_named(tiny: None, tmp_path: Path, suffi
         kept = stored if name != "t10k-images-idx3-ubyte" else stored[: len(stored) // 2]
         (tmp_path / f"{name}{suffix}").write_bytes(kept)
     with pytest.raises(DataError, match=rf"t10k-images-idx3-ubyte{suffix}.*delete it and run again"):
-        load_mnist(tmp_path)
+        mnist.load(tmp_path)
 
 
 def test_a_wrong_file_is_refused_and_named(tiny: None, tmp_path: Path) -> None:
     for name, content in CONTENTS.items():
         (tmp_path / name).write_bytes(content[:-1] + b"\x77")
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.*MD5"):
-        load_mnist(tmp_path)
+        mnist.load(tmp_path)
 
 
 def test_when_no_source_answers_the_error_tells_what_to_do_in_two_lines(tiny: None, tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_read_verified_refuses_damaged_gzip(tmp_path: Path) -> None:
         read_verified(tmp_path / "x.gz", "0")
 
 
-def test_another_data_sets_files_and_folders_of_the_same_name_do_not_disturb(tiny: None, tmp_path: Path) -> None:
+def test_other_files_and_folders_of_the_same_names_are_ignored(tiny: None, tmp_path: Path) -> None:
     for name, content in CONTENTS.items():
         (tmp_path / "A" / name).mkdir(parents=True)
         (tmp_path / "B").mkdir(exist_ok=True)
@@ -125,12 +126,12 @@ def test_bytes_that_are_no_idx_file(content: bytes) -> None:
 
 
 def test_forgetting_labels_keeps_the_first_ones(sample: Dataset) -> None:
-    few = forget_labels(sample, keep=100)
-    assert few.is_labelled.tolist() == [True] * 100 + [False] * 900
-    assert torch.equal(few.labels[:100], sample.labels[:100])
-    assert (few.labels[100:] == UNLABELLED).all()
-    assert len(few.labelled()) == 100
-    assert len(few.unlabelled()) == 900
+    data = forget_labels(sample, keep=100)
+    assert data.is_labelled.tolist() == [True] * 100 + [False] * 900
+    assert torch.equal(data.labels[:100], sample.labels[:100])
+    assert (data.labels[100:] == UNLABELLED).all()
+    assert len(data.labelled()) == 100
+    assert len(data.unlabelled()) == 900
     assert sample.is_labelled.all()
 
 

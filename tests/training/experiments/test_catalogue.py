@@ -22,9 +22,9 @@ def test_draws_are_what_their_names_say(sample: Dataset) -> None:
 
 
 def test_a_draw_has_every_class(sample: Dataset) -> None:
-    """Of 12 labels at random hardly one draw in 160 would."""
-    few = sample.labels[:300]
-    assert set(few[at_random(few, 0, count=12)].tolist()) == set(range(10))
+    """Without drawing again, about one draw of 12 labels in 160 has all ten."""
+    labels = sample.labels[:300]
+    assert set(labels[at_random(labels, 0, count=12)].tolist()) == set(range(10))
 
 
 def test_every_experiment_draws_and_builds(sample: Dataset) -> None:

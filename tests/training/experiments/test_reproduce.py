@@ -37,10 +37,10 @@ def test_the_network_ends_in_probabilities(sample: Dataset) -> None:
 def test_supervised_training_uses_only_the_first_128_images(sample: Dataset) -> None:
     """Images 128 to 199 may be anything: the notebook's loop never reaches them."""
     settings = ArticleSettings(epochs=3)
-    few, test = sample.subset(torch.arange(200)), sample.subset(torch.arange(500, 600))
-    altered = few.subset(torch.cat([torch.arange(128), torch.arange(127, 55, -1)]))
+    labelled, test = sample.subset(torch.arange(200)), sample.subset(torch.arange(500, 600))
+    altered = labelled.subset(torch.cat([torch.arange(128), torch.arange(127, 55, -1)]))
     weights = []
-    for data in (few, altered):
+    for data in (labelled, altered):
         seeded_generator(0, CPU)
         model = network()
         experiment = supervised(model, data, test, settings, "toy")

@@ -42,10 +42,10 @@ def test_links_are_symmetric_and_normalised() -> None:
 def test_scaling_meets_rows_and_columns() -> None:
     scores = np.random.default_rng(0).random((500, 3), np.float32)
     scores[0] = 0
-    wanted = np.array([0.5, 0.3, 0.2], np.float32)
-    scaled = scale_to(scores, wanted)
+    frequencies = np.array([0.5, 0.3, 0.2], np.float32)
+    scaled = scale_to(scores, frequencies)
     np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(scaled.mean(axis=0), wanted, rtol=1e-4)
+    np.testing.assert_allclose(scaled.mean(axis=0), frequencies, rtol=1e-4)
 
 
 def test_class_frequencies_are_smoothed() -> None:
@@ -60,8 +60,8 @@ def test_components_are_unit_vectors_of_real_rank(sample: Dataset) -> None:
     torch.testing.assert_close(z.norm(dim=1), torch.ones(1000))
 
 
-def test_two_labels_a_digit_reach_most_digits(sample: Dataset) -> None:
-    """Features of one short contrastive training; a nearest labelled neighbour alone gets far fewer right."""
+def test_two_labels_a_digit_are_propagated_to_most_digits(sample: Dataset) -> None:
+    """On the features of a short contrastive training, and better than the nearest labelled neighbour does."""
     first = [torch.nonzero(sample.labels == digit)[:2, 0] for digit in range(10)]
     known = torch.cat(first)
     labels = torch.full_like(sample.labels, UNLABELLED)
@@ -82,12 +82,12 @@ def test_two_labels_a_digit_reach_most_digits(sample: Dataset) -> None:
 
 
 def test_more_neighbours_than_images_are_refused(sample: Dataset) -> None:
-    few = sample.subset(torch.arange(60))
+    data = sample.subset(torch.arange(60))
     with pytest.raises(ValueError, match=r"--propagate\.neighbours 60"):
-        propagate(small_backbone(), few, PropagateSettings(neighbours=60))
+        propagate(small_backbone(), data, PropagateSettings(neighbours=60))
 
 
-def test_two_opinions_are_multiplied_and_neither_can_veto() -> None:
+def test_two_distributions_are_multiplied_and_no_zero_rules_a_class_out() -> None:
     unsure, sure = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]])
     torch.testing.assert_close(combine(unsure, sure), sure)
     torch.testing.assert_close(combine(sure, sure), torch.tensor([[0.64 / 0.68, 0.04 / 0.68]]))

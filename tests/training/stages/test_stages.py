@@ -49,7 +49,7 @@ def test_the_whole_training_is_bitwise_repeatable(sample: Dataset) -> None:
 
 
 def test_pretraining_descends_on_the_objective_that_it_is_given(sample: Dataset) -> None:
-    """Here two views' projections shall coincide, and nothing keeps those of different images apart."""
+    """Here the squared distance of the projections of two views; it has no negatives."""
     run, sizes = cpu_run(), set()
 
     def squared_distance(z0: torch.Tensor, z1: torch.Tensor) -> torch.Tensor:
@@ -90,7 +90,7 @@ def test_finetuning_learns_the_labelled_images(sample: Dataset) -> None:
 
 
 def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
-    """900 unlabelled digits make a classifier of 100 labels better, judged on those 900, with no help of neighbours."""
+    """900 unlabelled digits improve a classifier of 100 labels on those 900, without propagated labels."""
     data = forget_labels(sample, keep=100)
     run = cpu_run()
     settings = FinetuneSettings(steps=200, batch_size=64, learning_rate=3e-3)
@@ -111,8 +111,8 @@ def test_selftraining_improves_on_its_teacher(sample: Dataset) -> None:
     assert right(student) > before + 0.01
 
 
-def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
-    """The true labels as neighbours teach more than 100 labels alone."""
+def test_selftraining_learns_from_confident_propagated_labels(sample: Dataset) -> None:
+    """With the true labels as propagated ones it gets more right than from 100 labels alone."""
     data = forget_labels(sample, keep=100)
     truth = torch.nn.functional.one_hot(sample.labels, 10).float()
 
@@ -134,8 +134,8 @@ def test_selftraining_believes_sure_neighbours(sample: Dataset) -> None:
     assert right(1.0) > right(0.0) + 0.05
 
 
-def test_selftraining_unlearns_what_its_teacher_is_wrong_and_sure_about(sample: Dataset) -> None:
-    """A classifier taught that sevens are twos, and neighbours that know better, heard alone at first or never."""
+def test_selftraining_corrects_confident_errors_of_its_teacher(sample: Dataset) -> None:
+    """Fitted to sevens labelled 2; the propagated labels are right, and used alone in the first epochs or never."""
     data = forget_labels(sample, keep=100)
     sevens = sample.labels == 7
     hints = torch.nn.functional.one_hot(sample.labels, 10) * 0.5 + 0.05
