@@ -97,9 +97,44 @@ def test_rule_4_stages_and_experiments_stand_alone(tree: Tree) -> None:
     assert rules.laboratory_in_a_key(root, ("*.py", "experiments/*.py")) == ["training/experiments/b.py"]
 
 
+def test_rule_5_digits_stay_where_they_are_the_subject(tree: Tree) -> None:
+    assert not rules.digits_elsewhere(ROOT)
+    code = (
+        '"""Digits."""\nfrom training.views.digits import views\nimport training.data.mnist as data\n'
+        'def f(image, *, mnist_form=27):\n    """A digit of 28."""\n    return f(image.digit, "MNIST", size=28)\n'
+    )
+    answers = '{"digit": one.digit, "digits": 1}'
+    files = {
+        "training/a.py": code,
+        "serving/http/answers.py": answers,
+        "serving/http/routes.py": '"28×28"; {"digit": 1}',
+    }
+    fine = {"models/pictures/ink.py": code, "training/data/mnist_files.py": code, "training/experiments/a.py": code}
+    assert sorted(rules.digits_elsewhere(tree(files | fine | {"models/pictures/decode.py": "SIZE = 784"}))) == [
+        "models/pictures/decode.py:1: 784",
+        "serving/http/answers.py:1: digits",
+        "serving/http/routes.py:1: digit",
+        "training/a.py:4: mnist_form",
+        "training/a.py:6: 28",
+        "training/a.py:6: MNIST",
+        "training/a.py:6: digit",
+    ]
+
+
 def test_no_file_is_long(tree: Tree) -> None:
     assert not rules.long_files(ROOT)
     assert rules.long_files(tree({"tests/a.py": "pass\n" * (rules.MAX_FILE_LINES + 1)})) == ["tests/a.py"]
+
+
+def test_no_function_is_long(tree: Tree) -> None:
+    assert not rules.long_functions(ROOT)
+    lines = "".join(f"    a = {number}\n\n    # why\n" for number in range(rules.MAX_FUNCTION_LINES))
+    files = {
+        "models/a.py": f'class A:\n  def long(self):\n    """Doc."""\n{lines}',
+        "training/experiments/a.py": f"def long():\n{lines}",
+        "serving/a.py": f"async def short():\n{lines[: lines.rindex('    a')]}",
+    }
+    assert rules.long_functions(tree(files)) == ["models/a.py: long has 41"]
 
 
 def test_lines_of_code_leave_out_docstrings_comments_and_blanks() -> None:

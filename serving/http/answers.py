@@ -15,8 +15,6 @@ from serving.model import Model
 from serving.service import Answer, Answers
 
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
-DIGIT = "digit"
-"""The kind of input whose answers have fields of their own."""
 Fields = dict[str, Any]
 
 
@@ -93,10 +91,11 @@ def prediction_of(answer: Answer, model: Model) -> Fields:
     """One image's prediction; digits have fields of their own."""
     index, probabilities, _, known, novelty = answer.prediction
     fields: Fields = {"label": model.class_names[index]}
-    if model.kind == DIGIT:
+    numbered = model.kind == "digit"
+    if numbered:
         fields["digit"] = index
     fields |= {"confidence": probabilities[index], "known": known, "novelty": novelty}
-    if model.kind == DIGIT:
+    if numbered:
         fields["several"] = answer.found.several
     fields["probabilities"] = probabilities
     return fields
