@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -35,24 +36,24 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._children: dict[tuple[str, int], tuple[Counter, BulkHistogram]] = {}
         self._noted: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-        self._requests = Counter("fewlabel_requests", "Requests answered", ["route", "status"], registry=self._registry)
+        here: dict[str, Any] = {"registry": self._registry}
+        seconds = {"buckets": SECONDS, **here}
+        self._requests = Counter("fewlabel_requests", "Requests answered", ["route", "status"], **here)
         self._request_seconds = BulkHistogram(
-            "fewlabel_request_seconds", "Seconds from request to answer", ["route"], buckets=SECONDS,
-            registry=self._registry,
-        )  # fmt: skip
-        self._batch_size = Histogram("fewlabel_batch_size", "Images in a batch", buckets=SIZES, registry=self._registry)
-        self._batch_seconds = Histogram(
-            "fewlabel_batch_seconds", "Seconds that the model took for a batch", buckets=SECONDS,
-            registry=self._registry,
-        )  # fmt: skip
+            "fewlabel_request_seconds", "Seconds from request to answer", ["route"], **seconds
+        )
+        self._batch_size = Histogram("fewlabel_batch_size", "Images in a batch", buckets=SIZES, **here)
+        self._batch_seconds = Histogram("fewlabel_batch_seconds", "Seconds that the model took for a batch", **seconds)
         self.waiting = Gauge(
-            "fewlabel_waiting_images", "Images that wait for the model", multiprocess_mode="livesum",
-            registry=self._registry,
-        )  # fmt: skip
+            "fewlabel_waiting_images", "Images that wait for the model", multiprocess_mode="livesum", **here
+        )
         self._model = Gauge(
-            "fewlabel_model_info", "The served model; always 1", ["model", "provider"], multiprocess_mode="livemax",
-            registry=self._registry,
-        )  # fmt: skip
+            "fewlabel_model_info",
+            "The served model; always 1",
+            ["model", "provider"],
+            multiprocess_mode="livemax",
+            **here,
+        )
 
     def set_model(self, name: str, provider: str) -> None:
         """Tells which model answers."""
@@ -64,11 +65,11 @@ class Metrics:
         self.count_requests()
 
     def note_request(self, route: str, status: int, seconds: float) -> None:
-        """One of many requests that are answered together; somebody must then call `count_requests`."""
+        """Buffers one request; the caller must call `count_requests` after the batch."""
         self._noted[route, status].append(seconds)
 
     def count_requests(self) -> None:
-        """Counts those that were noted, which takes less time than counting each of them."""
+        """Counts the buffered requests, which takes less time than counting each of them."""
         for (route, status), seconds in self._noted.items():
             children = self._children.get((route, status))
             if children is None:  # looking up labels takes longer than counting
