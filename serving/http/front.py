@@ -18,21 +18,19 @@ from uvicorn.server import ServerState
 
 from serving.http.answers import EMBED, FORMATS, Format, embedding_format
 from serving.http.gate import FRONT, request_id
-from serving.http.heads import END, HeadReader, NotHTTP, RequestHead
+from serving.http.heads import ACCEPT, END, MAX_HEAD_BYTES, REQUEST_ID, HeadReader, NotHTTP, RequestHead
 from serving.http.passage import Passage
 from serving.http.problems import reply_to, reply_with
 from serving.http.replies import Reply
-from serving.http.uploads import check_size, one_image
+from serving.http.uploads import one_image
 from serving.service import Answer, Request
 
 PATIENCE_S = 0.1
 """How long the rest of a body may take before its request passes on, where the timeouts that are set hold."""
 MAX_BODY = 65_536
 """Larger bodies pass on: what the front saves is nothing beside decoding them."""
-MAX_HEAD = 32_768
-"""Bytes of a head."""
 MAX_WAITING = 65_536
-"""Bytes behind a request under way from which on no more are read."""
+"""Bytes that wait for a request under way, or for a client that does not read, from which on no more are read."""
 HOT: Mapping[bytes, Format] = {b"POST %b HTTP/1.1" % target: fmt for target, fmt in FORMATS.items()}
 """By the head's first line."""
 DIRECT = "direct"
@@ -52,7 +50,7 @@ class Front(asyncio.Protocol):
         self._config, self._server, self._state = config, server_state, app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._service, self._metrics = app_state["service"], app_state["metrics"]
-        self._max_bytes: int = app_state["settings"].max_upload_bytes
+        self._largest: int = min(MAX_BODY, app_state["settings"].max_upload_bytes)
         self._direct: bool = app_state[DIRECT]
         self._heads = HeadReader()
         self._buffer = b""  # arrived, and not yet part of a request under way
@@ -82,7 +80,7 @@ class Front(asyncio.Protocol):
             self._advance()
         elif self._passage is not None and self._passage.receiving:
             self._buffer = self._passage.feed(self._buffer)
-        elif len(self._buffer) > MAX_WAITING and not self._read_paused:
+        if len(self._buffer) > MAX_WAITING and not self._read_paused:
             self._read_paused = True
             self._transport.pause_reading()
 
@@ -97,6 +95,7 @@ class Front(asyncio.Protocol):
         self._write_paused = False
         if self._inner is not None:
             self._inner.resume_writing()
+        self._resume_reading()
         self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -118,7 +117,7 @@ class Front(asyncio.Protocol):
         if not self._busy:
             self._transport.close()
         elif self._inner is not None:
-            self._inner.shutdown()
+            self._inner.shutdown()  # after this answer it closes the connection
 
     def _advance(self) -> None:
         """Reads requests from the buffer until one is under way, or more bytes are needed."""
@@ -139,10 +138,12 @@ class Front(asyncio.Protocol):
         """Takes the next request's head from the buffer, unless it is incomplete or refused."""
         if self._buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
             self._buffer = self._buffer.lstrip(b"\r\n")
-        end = self._buffer.find(END, 0, MAX_HEAD) + len(END)
+        end = self._buffer.find(END, 0, MAX_HEAD_BYTES) + len(END)
         if end < len(END):
-            if len(self._buffer) >= MAX_HEAD:
-                self._refuse(reply_with(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"at most {MAX_HEAD:,} bytes"))
+            if len(self._buffer) >= MAX_HEAD_BYTES:
+                self._refuse(
+                    reply_with(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"at most {MAX_HEAD_BYTES:,} bytes")
+                )
             return False
         try:
             head = self._heads.read(self._buffer[:end])
@@ -150,21 +151,26 @@ class Front(asyncio.Protocol):
             self._refuse(reply_with(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {error}"))
             return False
         self._head, self._buffer, self._format = head, self._buffer[end:], None
-        if self._direct and head.content_length is not None and head.content_length <= MAX_BODY and not head.expects:
+        if (
+            self._direct
+            and head.content_length is not None
+            and head.content_length <= self._largest
+            and not head.expects
+        ):
             self._format = HOT.get(head.line)
         return True
 
     def _answer(self, head: RequestHead, fmt: Format) -> None:
         """Answers the request, whose body has arrived, at once or when the service calls back."""
-        self._cancel_patience()
+        if self._patience is not None:
+            self._cancel_patience()
         body, self._buffer = self._buffer[: head.content_length], self._buffer[head.content_length :]
         self._heads.skip(body)
         self._busy, self._since, self._id = True, time.perf_counter(), ""
         try:
-            self._id = request_id(head.values(b"x-request-id"))
+            self._id = request_id(head.values(REQUEST_ID))
             if fmt is EMBED:
-                self._format = fmt = embedding_format(b", ".join(head.values(b"accept")).decode("latin-1"))
-            check_size(len(body), self._max_bytes)
+                self._format = fmt = embedding_format(b", ".join(head.values(ACCEPT)).decode("latin-1"))
             self._request = self._service.ask(one_image(body), fmt.neighbors, self._on_answer)
         except Exception as error:
             self._fail(error)
@@ -216,8 +222,6 @@ class Front(asyncio.Protocol):
         if self._passage is None or self._passage.lost:
             self._passage = Passage(self._transport, self._open_uvicorn, self._on_through)
         self._passage.begin(head)
-        if self._last:
-            self._inner.shutdown()  # after this answer the connection closes
         self._buffer = self._passage.feed(self._buffer)
 
     @property

@@ -5,7 +5,10 @@ import re
 import httptools
 
 END = b"\r\n\r\n"
-LENGTH = b"\ncontent-length:"
+MAX_HEAD_BYTES = 32_768
+ACCEPT, REQUEST_ID = b"\naccept:", b"\nx-request-id:"
+LENGTH, EXPECT, CODING = b"\ncontent-length:", b"\nexpect:", b"\ntransfer-encoding:"
+"""Names of fields, as they stand in a head in lower case."""
 UPGRADE = re.compile(rb"(?<=\n)(?:upgrade|http2-settings):[^\r]*\r\n", re.IGNORECASE)
 CONNECTION = re.compile(rb"(?<=\n)connection:([^\r]*)\r\n", re.IGNORECASE)
 UPGRADE_OPTIONS = (b"upgrade", b"http2-settings")
@@ -38,18 +41,18 @@ class RequestHead:
     @property
     def expects(self) -> bool:
         """Whether the client may wait for an interim response before it sends the body."""
-        return b"\nexpect:" in self._lower
+        return EXPECT in self._lower
 
     @property
     def chunked(self) -> bool:
         """Whether the body comes in chunks: llhttp refuses other codings at the end."""
-        return b"\ntransfer-encoding:" in self._lower
+        return CODING in self._lower
 
     def values(self, name: bytes) -> list[bytes]:
-        """The values of all fields of that name, which is in lower case; without white space around them."""
-        sought, found, start = b"\n" + name + b":", [], 0
-        while (start := self._lower.find(sought, start)) >= 0:
-            start += len(sought)
+        """The values of all fields of a name, such as `REQUEST_ID`; without white space around them."""
+        found, start = [], 0
+        while (start := self._lower.find(name, start)) >= 0:
+            start += len(name)
             found.append(self.raw[start : self.raw.index(b"\r", start)].strip(b" \t"))
         return found
 
@@ -80,29 +83,22 @@ class HeadReader:
 
     def read(self, raw: bytes) -> RequestHead:
         """Bytes that end in the first empty line → the head. Raises NotHTTP."""
-        try:
-            self._validate(raw)
-        except httptools.HttpParserUpgrade:
-            self.renew()
-            raw = without_upgrade(raw)
-            try:
-                self._validate(raw)
-            except httptools.HttpParserUpgrade:
-                raise NotHTTP("the method CONNECT is not served") from None
-        return RequestHead(raw, self._parser.should_keep_alive())
-
-    def _validate(self, raw: bytes) -> None:
         self._seen.complete = False
         try:
             self._parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            raise
+            self.renew()
+            without = without_upgrade(raw)
+            if without == raw:
+                raise NotHTTP("the method CONNECT is not served") from None
+            return self.read(without)
         except httptools.HttpParserError as error:
             self.renew()
             raise NotHTTP(str(error)) from None
         if not self._seen.complete:
             self.renew()
             raise NotHTTP("its head is incomplete")
+        return RequestHead(raw, self._parser.should_keep_alive())
 
     def skip(self, body: bytes) -> None:
         """Passes over the whole body of the head that was read last."""

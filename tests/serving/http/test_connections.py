@@ -19,7 +19,8 @@ from uvicorn.server import ServerState
 
 from serving.app import create_app
 from serving.http import answers
-from serving.http.front import MAX_HEAD, Front
+from serving.http.front import Front
+from serving.http.heads import MAX_HEAD_BYTES
 from serving.http.passage import Passage
 from serving.settings import Settings
 from tests.conftest import Digits
@@ -181,7 +182,10 @@ def test_two_ids_are_refused_at_both_doors(port: int, digits: Digits) -> None:
 
 
 def test_a_head_without_end_is_refused(port: int) -> None:
-    for sent in (b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD, b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * MAX_HEAD):
+    for sent in (
+        b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES,
+        b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * MAX_HEAD_BYTES,
+    ):
         with connect(port) as connection:
             with suppress(ConnectionError):
                 connection.sendall(sent)
@@ -246,3 +250,21 @@ def test_what_the_front_uses_of_uvicorn() -> None:
     inner = asyncio.run(protocol())
     assert isinstance(inner, asyncio.Protocol)
     assert callable(inner.shutdown)
+
+
+def test_requests_are_not_hoarded_for_a_client_that_does_not_read(port: int, model: FakeModel, digits: Digits) -> None:
+    """Neither while one is under way nor while its answers wait to be read: the rest stays in the sockets."""
+    sent = request(encoded(digits[0][0]))
+    for held in (True, False):
+        if held:
+            model.released.clear()
+        with connect(port) as connection:
+            connection.setblocking(False)
+            total = 0
+            for _ in range(100):
+                with suppress(BlockingIOError):
+                    while total < 60_000_000:
+                        total += connection.send(sent * 100)
+                time.sleep(0.01)
+            assert total < 30_000_000
+            model.released.set()
