@@ -8,7 +8,8 @@ front stays in between: it reads every head, and hands over one request at a tim
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.http.answers import EMBED, FORMATS, Format, embedding_format
-from serving.http.gate import FRONT, request_id
+from serving.http.gate import request_id
 from serving.http.heads import ACCEPT, END, MAX_HEAD_BYTES, REQUEST_ID, HeadReader, NotHTTP, RequestHead
 from serving.http.passage import Passage
 from serving.http.problems import reply_to, reply_with
@@ -30,7 +31,7 @@ PATIENCE_S = 0.1
 MAX_BODY = 65_536
 """Larger bodies pass on: what the front saves is nothing beside decoding them."""
 MAX_WAITING = 65_536
-"""Bytes that wait for a request under way, or for a client that does not read, from which on no more are read."""
+"""Bytes behind a request under way, or answers not taken, from which on no more are read."""
 HOT: Mapping[bytes, Format] = {b"POST %b HTTP/1.1" % target: fmt for target, fmt in FORMATS.items()}
 """By the head's first line."""
 DIRECT = "direct"
@@ -63,9 +64,8 @@ class Front(asyncio.Protocol):
         self._passage: Passage | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._since = time.perf_counter()  # when the request under way began, or the last one ended
-        self._id = ""
+        self._id, self._default_lines = "", b""
         self._default_headers: list[tuple[bytes, bytes]] = []
-        self._default_lines = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """asyncio: a client is there."""
@@ -80,9 +80,7 @@ class Front(asyncio.Protocol):
             self._advance()
         elif self._passage is not None and self._passage.receiving:
             self._buffer = self._passage.feed(self._buffer)
-        if len(self._buffer) > MAX_WAITING and not self._read_paused:
-            self._read_paused = True
-            self._transport.pause_reading()
+        self._pause_reading()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
@@ -130,6 +128,7 @@ class Front(asyncio.Protocol):
             elif len(self._buffer) >= (self._head.content_length or 0):
                 self._answer(self._head, self._format)
             else:
+                self._resume_reading()
                 if self._patience is None:  # many clients send head and body apart
                     self._patience = self._loop.call_later(PATIENCE_S, self._pass_on, self._head)
                 return
@@ -151,12 +150,7 @@ class Front(asyncio.Protocol):
             self._refuse(reply_with(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {error}"))
             return False
         self._head, self._buffer, self._format = head, self._buffer[end:], None
-        if (
-            self._direct
-            and head.content_length is not None
-            and head.content_length <= self._largest
-            and not head.expects
-        ):
+        if self._direct and 0 < (head.content_length or 0) <= self._largest and not head.expects:
             self._format = HOT.get(head.line)
         return True
 
@@ -220,18 +214,18 @@ class Front(asyncio.Protocol):
         self._heads.renew()
         self._busy = True
         if self._passage is None or self._passage.lost:
-            self._passage = Passage(self._transport, self._open_uvicorn, self._on_through)
+            uvicorn = partial(HttpToolsProtocol, self._config, self._server, self._state, self._loop)
+            self._passage = Passage(self._transport, uvicorn, self._on_through)
+        arrived, self._buffer = self._buffer, b""
+        self._resume_reading()  # first: from here on uvicorn may pause it for the body
         self._passage.begin(head)
-        self._buffer = self._passage.feed(self._buffer)
+        self._buffer = self._passage.feed(arrived)
+        self._pause_reading()
 
     @property
     def _inner(self) -> Any:
         """uvicorn's protocol, while it is needed."""
         return None if self._passage is None else self._passage.protocol
-
-    def _open_uvicorn(self, on_response: Callable[[], None]) -> asyncio.Protocol:
-        state = {**self._state, FRONT: on_response}
-        return HttpToolsProtocol(self._config, self._server, state, self._loop)
 
     def _on_through(self) -> None:
         """A request that was passed on is answered."""
@@ -240,8 +234,13 @@ class Front(asyncio.Protocol):
             self._resume_reading()
             self._loop.call_soon(self._advance)
 
+    def _pause_reading(self) -> None:
+        if len(self._buffer) > MAX_WAITING and (self._busy or self._write_paused):
+            self._read_paused = True
+            self._transport.pause_reading()
+
     def _resume_reading(self) -> None:
-        if self._read_paused:
+        if self._read_paused and len(self._buffer) <= MAX_WAITING:
             self._read_paused = False
             self._transport.resume_reading()
 
@@ -253,7 +252,7 @@ class Front(asyncio.Protocol):
     def _close_if_idle(self) -> None:
         """Ends a connection on which nothing was asked for a while; one timer for all its requests."""
         left_s = self._since + self._config.timeout_keep_alive - time.perf_counter()
-        if not self._busy and left_s <= 0:
+        if left_s <= 0 and not (self._busy or self._head is not None or self._write_paused):
             self._transport.close()
         else:
             self._watch = self._loop.call_later(max(left_s, PATIENCE_S), self._close_if_idle)

@@ -4,7 +4,6 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
@@ -16,8 +15,6 @@ from serving.http.replies import REQUEST_ID, Reply
 from serving.metrics import Metrics
 
 MAX_REQUEST_ID = 128
-FRONT = "front"
-"""Key of the ASGI connection state under which the front waits for the end of a response."""
 _PROCESS = os.urandom(8).hex()
 _NUMBERS = itertools.count()
 
@@ -40,7 +37,7 @@ def request_id(sent: Sequence[bytes]) -> str:
 class Gate:
     """The gates as ASGI middleware: for every request that the front does not answer itself.
 
-    Also counts requests by route and status, answers bugs with a 500, and tells the front when a response is complete.
+    Also counts requests by route and status, and answers bugs with a 500.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -63,8 +60,6 @@ class Gate:
                 route = getattr(scope.get("route"), "path", "other")
                 self._metrics.observe_request(route, message["status"], time.perf_counter() - started)
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                _tell_front(scope)
 
         try:
             own_id = request_id([value for name, value in scope["headers"] if name == b"x-request-id"])
@@ -73,12 +68,6 @@ class Gate:
             if answered:
                 raise
             await as_response(reply_to(error, own_id))(scope, receive, send_and_count)
-
-
-def _tell_front(scope: Scope) -> None:
-    front: Any = scope.get("state", {}).get(FRONT)
-    if front is not None:
-        front()
 
 
 def as_response(reply: Reply) -> Response:

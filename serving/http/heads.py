@@ -33,6 +33,7 @@ class RequestHead:
         self.line = raw[: raw.index(b"\r")]
         """Method, target and version."""
         self.keep_alive = keep_alive
+        """Only right when a body follows: after a whole message llhttp has forgotten `Connection: close`."""
         self._lower = raw.lower()
         start = self._lower.find(LENGTH)
         self.content_length = int(raw[start + len(LENGTH) : raw.index(b"\r", start)]) if start >= 0 else None
@@ -98,7 +99,10 @@ class HeadReader:
         if not self._seen.complete:
             self.renew()
             raise NotHTTP("its head is incomplete")
-        return RequestHead(raw, self._parser.should_keep_alive())
+        try:
+            return RequestHead(raw, self._parser.should_keep_alive())
+        except ValueError:  # llhttp allows any number of leading zeros, Python does not
+            raise NotHTTP("its Content-Length has too many digits") from None
 
     def skip(self, body: bytes) -> None:
         """Passes over the whole body of the head that was read last."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httptools
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.heads import END, RequestHead
 
@@ -16,14 +17,14 @@ class Passage:
 
     Args:
         transport: the connection's.
-        open_protocol: makes uvicorn's protocol; its argument is to be called when a response is complete.
+        open_protocol: makes uvicorn's protocol.
         on_through: called when a request has arrived whole and its response is complete.
     """
 
     def __init__(
         self,
         transport: asyncio.Transport,
-        open_protocol: Callable[[Callable[[], None]], Any],
+        open_protocol: Callable[[], Any],
         on_through: Callable[[], None],
     ) -> None:
         self._transport = transport
@@ -33,8 +34,9 @@ class Passage:
         self.answered = True
         """Whether the last request's response is complete."""
         self.lost = False
-        self.protocol = open_protocol(self._on_response)
+        self.protocol = open_protocol()
         """uvicorn's; None when the passage is lost."""
+        self.protocol.app = _telling(self.protocol.app, self._on_response)
         self.protocol.connection_made(self)
 
     @property
@@ -51,12 +53,13 @@ class Passage:
     def feed(self, data: bytes) -> bytes:
         """Hands over as much of `data` as belongs to the request's body; gives back what lies behind it."""
         size = min(self._missing, len(data)) if self._chunks is None else self._chunks.count(data)
+        if size and not self._transport.is_closing():
+            self.protocol.data_received(data[:size])
+        # After the hand-over: where uvicorn refuses these bytes, `close` must still see a request under way.
         if self._chunks is None:
             self._missing -= size
         elif self._chunks.complete:
             self._chunks = None
-        if size:
-            self.protocol.data_received(data[:size])
         if self.answered and not self.receiving:
             self._on_through()
         return data[size:]
@@ -85,6 +88,20 @@ class Passage:
     def __getattr__(self, name: str) -> Any:
         """All else is the connection's own."""
         return getattr(self._transport, name)
+
+
+def _telling(app: ASGIApp, on_response: Callable[[], None]) -> ASGIApp:
+    """`app`, which calls back when its response is complete; outside of all middleware, which may hold parts back."""
+
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_tell(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                on_response()
+
+        await app(scope, receive, send_and_tell)
+
+    return tell
 
 
 class _Seen:
@@ -116,16 +133,16 @@ class _Chunks:
 
     def count(self, data: bytes) -> int:
         """How many bytes of `data` belong to the body; all of them when it is damaged, which uvicorn finds out too."""
-        start = 0
+        carried, searched = len(self._tail), 0
+        data, start = self._tail + data, carried
         while start < len(data) and not self.complete:
-            carried = len(self._tail)
-            found = (self._tail + data[start:]).find(END)
-            end = start + found + len(END) - carried if found >= 0 else len(data)
+            found = data.find(END, searched)
+            end = found + len(END) if found >= 0 else len(data)
             try:
                 self._parser.feed_data(data[start:end])
             except httptools.HttpParserError:
                 self._seen.complete = True
-                return len(data)
-            self._tail = b"" if found >= 0 else (self._tail + data[start:end])[-3:]
-            start = end
-        return start
+                return len(data) - carried
+            self._tail = b"" if found >= 0 else data[searched:][-3:]
+            start = searched = end
+        return start - carried

@@ -29,6 +29,7 @@ from tests.serving.fakes import FakeModel, expected_digit, fake_index
 from tests.serving.sockets import connect, request, responses, serving
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+ZEROS = b"POST / HTTP/1.1\r\nContent-Length: %b5\r\n\r\n" % (b"0" * 5000)
 OK, BAD = "HTTP/1.1 200 OK", "HTTP/1.1 400 Bad Request"
 
 
@@ -57,7 +58,9 @@ def test_a_request_inside_another_is_its_body(port: int, digits: Digits) -> None
         assert connection.recv(1) == b""
 
 
-@pytest.mark.parametrize("garbage", [b"BLA\r\n\r\n", b"\0\r\n\r\n", b"GET / HTTP/1.1\nHost: x\n\n\r\n\r\n"])
+@pytest.mark.parametrize(
+    "garbage", [b"BLA\r\n\r\n", b"\0\r\n\r\n", b"GET / HTTP/1.1\nHost: x\n\n\r\n\r\n", ZEROS], ids=range(4)
+)
 def test_a_request_followed_by_garbage_is_answered_first(port: int, digits: Digits, garbage: bytes) -> None:
     for first in (request(encoded(digits[0][0])), LIVE, chunked(encoded(digits[0][0]))):
         with connect(port) as connection:
@@ -204,10 +207,14 @@ def test_other_middleware_sees_every_request(digits: Digits, caplog: pytest.LogC
     app = create_app(Settings(), FakeModel(), fake_index())
     app.add_middleware(Marking)
     with caplog.at_level(logging.WARNING, "serving"), serving(app=app) as port, connect(port) as connection:
-        connection.sendall(request(encoded(digits[0][0])) * 2)
+        body = encoded(digits[0][0])
+        connection.sendall(request(body) + request(body, "Connection: close"))
         for status, headers, content in responses(connection, 2):
             assert (status, headers["x-marked"]) == (OK, "yes")
             assert json.loads(content)["digit"] == expected_digit(digits[0][0])
+        answered = time.perf_counter()
+        assert connection.recv(1) == b""
+        assert time.perf_counter() - answered < 2
     assert "Marking" in caplog.text
 
 
@@ -249,6 +256,7 @@ def test_what_the_front_uses_of_uvicorn() -> None:
 
     inner = asyncio.run(protocol())
     assert isinstance(inner, asyncio.Protocol)
+    assert inner.app is config.loaded_app
     assert callable(inner.shutdown)
 
 

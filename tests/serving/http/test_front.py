@@ -4,18 +4,20 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx2 as httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from serving.http import front
 from serving.http.answers import FORMATS
 from serving.http.gate import Gate
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded, enlarged
 from tests.serving.fakes import LIMIT, FakeModel, expected_digit
-from tests.serving.sockets import connect, request, responses
+from tests.serving.sockets import connect, request, responses, serving
 
 
 @pytest.fixture
@@ -90,15 +92,15 @@ def test_a_request_may_arrive_in_any_pieces(port: int, digits: Digits) -> None:
 
 
 def test_many_small_chunks_cost_no_more_than_their_bytes(port: int) -> None:
-    """A chunked body of single bytes: what is refused is refused at once."""
+    """Chunked bodies of single bytes, or of empty lines alone: what is refused is refused at once."""
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    sent = head + b"1\r\nx\r\n" * 150_000 + b"0\r\n\r\n"
-    with connect(port) as connection:
-        started = time.perf_counter()
-        connection.sendall(sent)
-        ((status, _, _),) = responses(connection, 1)
-    assert status == "HTTP/1.1 415 Unsupported Media Type"
-    assert time.perf_counter() - started < 3
+    lines = b"\r\n" * 100_000
+    for body, status in ((b"1\r\nx\r\n" * 150_000, 415), (b"%x\r\n%b\r\n" % (len(lines), lines) * 20, 413)):
+        with connect(port) as connection:
+            started = time.perf_counter()
+            connection.sendall(head + body + b"0\r\n\r\n" + request(b"no image"))
+            assert [int(one.split()[1]) for one, _, _ in responses(connection, 2)] == [status, 415]
+        assert time.perf_counter() - started < 3
 
 
 @pytest.mark.parametrize(("version", "header"), [("1.1", "Connection: close"), ("1.0", "Accept: */*")])
@@ -108,6 +110,10 @@ def test_connections_close_when_asked(port: int, digits: Digits, version: str, h
         ((status, headers, _),) = responses(connection, 1)
         assert status.endswith("200 OK")
         assert headers["connection"] == "close"
+        assert connection.recv(1) == b""
+    with connect(port) as connection:
+        connection.sendall(request(b"", header, version=version))
+        assert responses(connection, 1)[0][1]["connection"] == "close"
         assert connection.recv(1) == b""
 
 
@@ -156,3 +162,50 @@ def test_many_at_once_get_their_own(port: int, digits: Digits) -> None:
         with connection:
             answered = [json.loads(body)["digit"] for _, _, body in responses(connection, 10)]
         assert answered == [expected_digit(np.asarray(image)) for image in mine]
+
+
+def test_a_damaged_body_behind_its_answer_ends_the_connection(port: int) -> None:
+    """Where the next request begins cannot be told any more."""
+    with connect(port) as connection:
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert responses(connection, 1)[0][0] == "HTTP/1.1 404 Not Found"
+        connection.sendall(b"ZZ\r\n")
+        time.sleep(0.05)
+        with suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert responses(connection, 1)[0][0] == "HTTP/1.1 400 Bad Request"
+            assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "one", [request(b"no image", f"X: {'x' * 400}"), b"GET /openapi.json HTTP/1.1\r\nX: %b\r\n\r\n" % (b"x" * 9000)]
+)
+def test_a_client_that_does_not_read_is_not_read_from(one: bytes) -> None:
+    """And gets all its answers when it reads again, however long that took."""
+    with serving(timeout_keep_alive=1) as port, connect(port) as connection:
+        sent, limit, stuck = 0, 20_000_000, 0
+        connection.setblocking(False)
+        while sent < limit and stuck < 15:
+            try:
+                sent, stuck = sent + connection.send((one * 1000)[sent % len(one) :]), 0
+            except BlockingIOError:
+                stuck += 1
+                time.sleep(0.1)
+        assert sent < limit
+        connection.settimeout(10)
+        answered, last = 0, b""
+        while answered < sent // len(one):
+            data = last + connection.recv(1 << 20)
+            answered, last = answered + data.count(b"HTTP/1.1 "), data[-8:]
+            assert len(data) > 8
+
+
+def test_a_connection_in_the_middle_of_a_request_is_not_idle(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "PATIENCE_S", 1)
+    sent = request(encoded(digits[0][0]))
+    with serving(timeout_keep_alive=1) as port, connect(port) as connection:
+        time.sleep(0.6)
+        connection.sendall(sent[:-10])
+        time.sleep(0.7)
+        connection.sendall(sent[-10:])
+        assert responses(connection, 1)[0][0] == "HTTP/1.1 200 OK"
