@@ -27,7 +27,7 @@ from serving.http.answers import (
 )
 from serving.http.gate import as_response
 from serving.http.problems import PROBLEMS, reply, reply_with
-from serving.http.replies import JSON, OCTETS, Reply
+from serving.http.replies import OCTETS, Reply
 from serving.http.uploads import check_size, many_images, one_image
 from serving.metrics import Metrics
 from serving.service import Service
@@ -116,7 +116,7 @@ async def predict_batch(request: Request, running: Running) -> Response:
 @_post("/embed", "images", schemas.Embedded, octets=True)
 async def embed(request: Request, running: Running) -> Response:
     """The image as a unit vector; with `Accept: application/octet-stream` as little-endian float32."""
-    return await answer_one(request, running, answers.embedding_format(request.headers.get("accept", JSON)))
+    return await answer_one(request, running, answers.embedding_format(", ".join(request.headers.getlist("accept"))))
 
 
 @_post("/embed/batch", "many images", schemas.EmbeddedBatch, schemas.IMAGES_BODY)

@@ -34,6 +34,7 @@ def test_it_answers_what_fastapi_would(shortest: httpx.Client, client: TestClien
         {"content": encoded(enlarged(digits[0][1]), "JPEG")},
         {"content": encoded(np.concatenate(digits[0][:3], axis=1).repeat(8, 0).repeat(8, 1))},
         {"content": png, "headers": {"Accept": "application/octet-stream"}},
+        {"content": png, "headers": [("Accept", "application/json"), ("Accept", "application/octet-stream")]},
         {"content": b""},
         {"content": b"no image"},
         {"content": png[:-40]},
