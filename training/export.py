@@ -4,9 +4,9 @@ Figures and index come from the exported file run by onnxruntime: what is measur
 """
 
 import warnings
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -34,17 +34,15 @@ from training.settings import TrainingSettings
 OPSET = 18
 """Read by onnxruntime, Triton and OpenVINO alike."""
 PARITY_TOLERANCE = 1e-4
-OUTPUTS = ("logits", "probabilities", "embedding", "novelty")
 PROTOCOL = (
-    "Accuracy of this file run by onnxruntime on {tested:,} {name} test images, scored once after the last epoch. The "
-    "run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test set; its "
-    "settings were chosen on the labels of training images 50,000 to 59,999."
+    "Accuracy of this file run by onnxruntime on {score.n:,} {data.name} test images, scored once after the last "
+    "epoch. The run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test "
+    "set; its settings were chosen on the labels of training images 50,000 to 59,999."
 )
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What the exported model says of n images, all float32."""
+class Answers(NamedTuple):
+    """What the exported model says of n images, all float32; the names are those of the graph's outputs."""
 
     logits: NDArray[np.float32]
     """(n, classes)"""
@@ -62,17 +60,16 @@ class Answers:
 
 
 def write_onnx(served: ServedModel, path: Path, shape: Shape) -> None:
-    """Writes the graph of images of `shape` (uint8 `image` → `OUTPUTS`, dynamic batch) to one self-contained file."""
-    model = served.cpu().eval()
+    """Writes the graph of images of `shape` (uint8 `image` → `Answers`, dynamic batch) to one self-contained file."""
     example = torch.zeros((2, *shape), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its dependencies
         program = torch.onnx.export(
-            model,
+            served.cpu().eval(),
             (example,),
             dynamo=True,
             input_names=["image"],
-            output_names=list(OUTPUTS),
+            output_names=Answers._fields,
             dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
             opset_version=OPSET,
             verbose=False,
@@ -81,7 +78,7 @@ def write_onnx(served: ServedModel, path: Path, shape: Shape) -> None:
     proto = program.model_proto
     strip_metadata(proto)
     onnx.checker.check_model(proto, full_check=True)
-    _replace(path, proto.SerializeToString())
+    path.write_bytes(proto.SerializeToString())
 
 
 def strip_metadata(proto: onnx.ModelProto) -> None:
@@ -96,7 +93,7 @@ def run_onnx(path: Path, images: NDArray[np.uint8], batch_size: int = 1000) -> A
     """The exported file's answers to (n, channels, height, width) uint8 images, on the CPU."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    answers = [session.run(list(OUTPUTS), {"image": batch}) for batch in batches]
+    answers = [session.run(Answers._fields, {"image": batch}) for batch in batches]
     return Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
 
 
@@ -104,9 +101,8 @@ def run_onnx(path: Path, images: NDArray[np.uint8], batch_size: int = 1000) -> A
 def parity(served: ServedModel, path: Path, images: NDArray[np.uint8]) -> float:
     """Largest difference between torch and onnxruntime over all outputs; raises BundleError above 1e-4."""
     expected = served.cpu().eval()(torch.from_numpy(images))
-    actual = run_onnx(path, images)
-    pairs = zip(expected, OUTPUTS, strict=True)
-    difference = max(float(np.abs(ours.numpy() - getattr(actual, name)).max()) for ours, name in pairs)
+    pairs = zip(expected, run_onnx(path, images), strict=True)
+    difference = max(float(np.abs(ours.numpy() - actual).max()) for ours, actual in pairs)
     if not difference <= PARITY_TOLERANCE:
         raise BundleError(f"{path}: differs from the trained network by {difference:.2e} > {PARITY_TOLERANCE}")
     return difference
@@ -115,16 +111,14 @@ def parity(served: ServedModel, path: Path, images: NDArray[np.uint8]) -> float:
 def write_index(path: Path, data: Dataset, answers: Answers) -> None:
     """Writes the similarity index of `data`: embeddings, thumbnails, ids, labels and where each label is from."""
     given = data.is_labelled.numpy()
-    partial = path.with_suffix(".partial.npz")
     np.savez_compressed(
-        partial,
+        path,
         ids=np.array([f"train-{number}" for number in range(len(data))]),
         embeddings=answers.embedding.astype(np.float16),
         thumbnails=data.images[:, 0].numpy(),
         labels=np.where(given, data.labels.numpy(), answers.predicted).astype(np.uint8),
         label_given=given,
     )
-    partial.replace(path)
 
 
 def write_manifest(
@@ -143,6 +137,7 @@ def write_manifest(
     where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`); `served` is
     the network in the graph.
     """
+    score = metrics["test_accuracy"]
     graph = onnx.load(folder / MODEL).graph
     inputs, outputs = (tuple(_spec(value) for value in values) for values in (graph.input, graph.output))
     _, channels, height, width = inputs[0].shape
@@ -151,9 +146,7 @@ def write_manifest(
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=commit,
-        protocol=PROTOCOL.format(
-            tested=metrics["test_accuracy"].n, name=data.name, images=len(data), labels=settings.labels
-        ),
+        protocol=PROTOCOL.format(score=score, data=data, images=len(data), labels=settings.labels),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
         input=InputSpec(data.kind, int(height), int(width), int(channels)),
         network={
@@ -185,9 +178,3 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
     shape = tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)
     return TensorSpec(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
