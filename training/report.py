@@ -1,5 +1,6 @@
 """Pictures of a training run: views, curves, confusion matrix, mistakes and a map of embeddings. Decides nothing."""
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -30,6 +31,7 @@ def draw(
     folder: Path, views: ViewSettings, data: Dataset, history: dict[str, History], test: Dataset, answers: Answers
 ) -> None:
     """Writes all pictures into `folder`; `answers` are the exported model's to the test images."""
+    folder.mkdir(parents=True, exist_ok=True)
     names, labels = data.class_names, test.labels.numpy()
     matrix = confusion_matrix(answers.predicted, labels, len(names))
     view_pairs(folder / "views.png", data.images, views)
@@ -39,12 +41,12 @@ def draw(
     embedding_map(folder / "embeddings.png", answers.embedding, labels, names)
 
 
-def view_pairs(path: Path, images: Tensor, settings: ViewSettings, columns: int = 10) -> None:
+def view_pairs(path: Path, images: Tensor, settings: ViewSettings) -> None:
     """Images above two random views of each: the positive pairs of contrastive learning."""
     generator = torch.Generator(device=images.device).manual_seed(0)
-    shown = images[:columns]
+    shown = images[:10]
     rows = [shown, *(random_views(shown, settings, generator) for _ in range(2))]
-    figure, axes = plt.subplots(3, columns, figsize=(columns, 3.2), layout="constrained")
+    figure, axes = plt.subplots(3, len(shown), figsize=(len(shown), 3.2), layout="constrained")
     for row, (name, batch) in enumerate(zip(("image", "view 0", "view 1"), rows, strict=True)):
         for column, axis in enumerate(axes[row]):
             axis.imshow(batch[column, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=255)
@@ -68,11 +70,8 @@ def curves(path: Path, stages: dict[str, History]) -> None:
 
 
 def _smoothed(values: list[float], window: int = 25) -> NDArray[np.float64]:
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
-    smoothed: NDArray[np.float64] = (sums[ends] - sums[starts]) / (ends - starts)
-    return smoothed
+    sums = np.convolve(values, np.ones(window))[: len(values)]
+    return np.asarray(sums / np.arange(1, len(values) + 1).clip(max=window), np.float64)
 
 
 def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...], accuracy: Metric) -> None:
@@ -86,14 +85,11 @@ def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...
             dark = row != column and count > np.nanmax(errors) / 2
             axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color="white" if dark else "black")
     ticks = range(len(class_names))
-    axis.set(xlabel="predicted", ylabel="true", xticks=ticks, yticks=ticks)
-    axis.set_xticklabels(class_names)
-    axis.set_yticklabels(class_names)
-    axis.set_title(
-        f"{accuracy.value:.2%} of {accuracy.n:,} test images right (95 % interval {accuracy.low:.2%} to "
-        f"{accuracy.high:.2%})",
-        fontsize=9,
-    )
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.set_xticks(ticks, class_names)
+    axis.set_yticks(ticks, class_names)
+    interval = f"95 % interval {accuracy.low:.2%} to {accuracy.high:.2%}"
+    axis.set_title(f"{accuracy.value:.2%} of {accuracy.n:,} test images right ({interval})", fontsize=9)
     figure.colorbar(shading, label="wrong answers", shrink=0.8)
     _save(figure, path)
 
@@ -104,14 +100,13 @@ def mistakes(
     probabilities: NDArray[np.float32],
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
-    columns: int = 15,
 ) -> None:
     """The test images named wrong, the 150 most confident first: true class → predicted one, and its probability."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:150]
-    rows = max(1, -(-len(wrong) // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.25 * rows), layout="constrained", squeeze=False)
+    rows = max(1, math.ceil(len(wrong) / 15))
+    figure, axes = plt.subplots(rows, 15, figsize=(15, 1.25 * rows), layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
     for axis, index in zip(axes.flat, wrong, strict=False):
@@ -126,19 +121,16 @@ def embedding_map(
 ) -> None:
     """t-SNE (van der Maaten & Hinton 2008) of the first MAP_POINTS embeddings, coloured by true class."""
     shown, classes = embeddings[:MAP_POINTS], labels[:MAP_POINTS]
-    perplexity = min(30.0, (len(shown) - 1) / 3)
-    points = TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=0).fit_transform(shown)
+    points = TSNE(metric="cosine", random_state=0).fit_transform(shown)
     figure, axis = plt.subplots(figsize=(7, 6.4), layout="constrained")
-    palette = plt.get_cmap("tab10")
     for index, name in enumerate(class_names):
-        mine = points[classes == index]
-        axis.scatter(mine[:, 0], mine[:, 1], s=6, color=palette(index % 10), label=name)
+        x, y = points[classes == index].T
+        axis.scatter(x, y, s=6, label=name)
     axis.set(xticks=[], yticks=[], title=f"t-SNE of {len(shown):,} test embeddings, coloured by true class")
     axis.legend(markerscale=3)
     _save(figure, path)
 
 
 def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
     plt.close(figure)
