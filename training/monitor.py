@@ -1,10 +1,11 @@
 """Progress of a run: a bar for each stage on stderr, and event files for TensorBoard."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
 
@@ -24,30 +25,20 @@ class Monitor:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
 
-    def stage(self, name: str, *, steps: int, batch_size: int, done: int = 0) -> "Progress":
+    @contextmanager
+    def stage(self, name: str, *, steps: int, batch_size: int, done: int = 0) -> "Iterator[Progress]":
         """Context manager around a stage of so many steps, the first `done` of which an earlier start has made."""
-        events = self._folder / name if self._folder else None
-        return Progress(name, steps, batch_size, done, events)
+        total, initial = steps * batch_size, done * batch_size
+        bar = tqdm(total=total, initial=initial, desc=f"{name:<10}", unit=" images", unit_scale=True, mininterval=0.5)
+        with bar, _writer(self._folder / name, done) if self._folder else nullcontext() as writer:
+            yield Progress(bar, writer, batch_size, done)
 
 
 class Progress:
     """One stage's bar: images done, images/s, time left, loss."""
 
-    def __init__(self, name: str, steps: int, batch_size: int, done: int, events: Path | None) -> None:
-        self._step, self._batch_size = done, batch_size
-        self._writer = _writer(events, done) if events else None
-        self._bar = tqdm(
-            total=steps * batch_size,
-            initial=done * batch_size,
-            desc=f"{name:<10}",
-            unit=" images",
-            unit_scale=True,
-            file=sys.stderr,
-            mininterval=0.5,
-        )
-
-    def __enter__(self) -> "Progress":
-        return self
+    def __init__(self, bar: "tqdm[NoReturn]", writer: "SummaryWriter | None", batch_size: int, done: int) -> None:
+        self._bar, self._writer, self._batch_size, self._step = bar, writer, batch_size, done
 
     def update(self, loss: float) -> None:
         """Counts one step."""
@@ -65,13 +56,6 @@ class Progress:
         if self._writer:
             for name, value in asdict(diagnosis).items():
                 self._writer.add_scalar(name, value, self._step)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
-        if self._writer:
-            self._writer.close()
 
 
 def _writer(folder: Path, done: int) -> "SummaryWriter":
