@@ -1,14 +1,10 @@
 """Accuracy with its confidence interval, confusion matrix, calibration. Knows nothing about networks."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from models.manifest import Metric
-
-Z_95 = 1.959964
-"""The standard normal's 97.5 % quantile."""
 
 
 def accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> Metric:
@@ -21,17 +17,8 @@ def accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> Metric:
 def share(chosen: NDArray[np.bool_]) -> Metric:
     """Share of (n,) booleans, n > 0, that are true, with the same interval."""
     count, n = int(chosen.sum()), len(chosen)
-    low, high = wilson_interval(count, n)
-    return Metric(value=count / n, low=low, high=high, n=n)
-
-
-def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, which stays inside [0, 1] and keeps a width at both ends."""
-    share = successes / n
-    centre = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    interval = binomtest(count, n).proportion_ci(method="wilson")
+    return Metric(value=count / n, low=float(interval.low), high=float(interval.high), n=n)
 
 
 def confusion_matrix(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
