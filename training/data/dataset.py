@@ -44,10 +44,6 @@ class Dataset:
         """Only the images whose label is known."""
         return self.subset(self.is_labelled)
 
-    def unlabelled(self) -> "Dataset":
-        """Only the images whose label is not known."""
-        return self.subset(~self.is_labelled)
-
     def subset(self, chosen: Tensor) -> "Dataset":
         """The images that `chosen` (bool mask or int64 indices) picks."""
         return replace(self, images=self.images[chosen], labels=self.labels[chosen])

@@ -15,17 +15,14 @@ def load(folder: Path) -> tuple[Dataset, Dataset]:
     Raises DataError when the files cannot be had or are not the original ones.
     """
     files = mnist_files(folder)
-    return (
-        _dataset(files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]),
-        _dataset(files["t10k-images-idx3-ubyte"], files["t10k-labels-idx1-ubyte"]),
-    )
+    return _dataset(files, "train"), _dataset(files, "t10k")
 
 
-def _dataset(images: bytes, labels: bytes) -> Dataset:
+def _dataset(files: dict[str, bytes], part: str) -> Dataset:
     return Dataset(
-        images=torch.from_numpy(parse_idx(images)).unsqueeze(1),
-        labels=torch.from_numpy(parse_idx(labels).astype(np.int64)),
-        class_names=tuple(str(digit) for digit in range(10)),
+        images=torch.from_numpy(parse_idx(files[f"{part}-images-idx3-ubyte"])).unsqueeze(1),
+        labels=torch.from_numpy(parse_idx(files[f"{part}-labels-idx1-ubyte"]).astype(np.int64)),
+        class_names=tuple("0123456789"),
         name="MNIST",
         kind="digit",
     )

