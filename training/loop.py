@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import OneCycleLR
 
 from training.checkpoint import Checkpoint, RandomState, Stateful
 from training.diagnostics import Diagnosis
@@ -58,11 +58,9 @@ class Optimisation:
     """AdamW under a one-cycle learning rate (Smith & Topin 2018, arXiv:1708.07120): warm up, anneal to zero."""
 
     def __init__(self, module: nn.Module, *, learning_rate: float, weight_decay: float, steps: int) -> None:
-        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
-        self._schedule: LRScheduler = OneCycleLR(
-            self._optimizer, max_lr=learning_rate, total_steps=steps + 1, pct_start=max(0.1, 2 / (steps + 1))
-        )
+        self._optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        warm_up = max(0.1, 2 / (steps + 1))
+        self._schedule = OneCycleLR(self._optimizer, learning_rate, total_steps=steps + 1, pct_start=warm_up)
         self.history = History()
 
     def step(self, loss: Tensor) -> float:
@@ -80,19 +78,14 @@ class Optimisation:
 
     def state_dict(self) -> dict[str, Any]:
         """State of the optimiser and of its schedule, and the history."""
-        return {
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "loss": self.history.loss,
-            "learning_rate": self.history.learning_rate,
-        }
+        states = {"optimizer": self._optimizer.state_dict(), "schedule": self._schedule.state_dict()}
+        return {**states, "history": vars(self.history)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` returned."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
-        self.history.loss[:] = state["loss"]
-        self.history.learning_rate[:] = state["learning_rate"]
+        self.history = History(**state["history"])
 
 
 @dataclass(frozen=True)

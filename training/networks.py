@@ -71,28 +71,12 @@ class Backbone(nn.Module):
         return self.features(self.maps(images))
 
 
-class ProjectionHead(nn.Module):
+class ProjectionHead(nn.Sequential):
     """SimCLR's g(·): features → the vectors that the contrastive loss compares; discarded after pretraining."""
 
     def __init__(self, features: int, hidden: int = 256, outputs: int = 64) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(features, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, outputs),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        projections: Tensor = self.layers(features)
-        return projections
-
-
-class ClassifierHead(nn.Linear):
-    """Features → logits."""
-
-    def __init__(self, features: int, classes: int) -> None:
-        super().__init__(features, classes)
+        first, second = nn.Linear(features, hidden, bias=False), nn.Linear(hidden, outputs)
+        super().__init__(first, nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), second)
 
 
 class Classifier(nn.Module):
@@ -109,9 +93,9 @@ class Classifier(nn.Module):
 
 
 def new_classifier(shape: Shape, widths: Widths, classes: int) -> Classifier:
-    """A `Backbone` under a `ClassifierHead`, with random weights."""
+    """A `Backbone` under a linear classifier head, with random weights."""
     backbone = Backbone(shape, widths)
-    return Classifier(backbone, ClassifierHead(backbone.dim, classes))
+    return Classifier(backbone, nn.Linear(backbone.dim, classes))
 
 
 class NoveltyHead(nn.Module):

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.data.dataset import Dataset
 from training.loop import History, Run, Stage
-from training.networks import Backbone, Classifier, ClassifierHead
+from training.networks import Backbone, Classifier
 from training.views.digits import ViewSettings, random_views
 
 
@@ -37,7 +37,7 @@ def finetune(backbone: Backbone, labelled: Dataset, settings: FinetuneSettings, 
     """
     if len(labelled) == 0:
         raise ValueError("fine-tuning needs at least one labelled image")
-    classifier = Classifier(backbone, ClassifierHead(backbone.dim, len(labelled.class_names))).to(run.device)
+    classifier = Classifier(backbone, nn.Linear(backbone.dim, len(labelled.class_names))).to(run.device)
 
     def loss(batch: Tensor) -> Tensor:
         views = random_views(labelled.images[batch], settings.views, run.generator)
