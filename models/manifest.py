@@ -105,16 +105,14 @@ class Manifest:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             schema = fields.get("schema_version", "missing")
-            manifest = cls(**{**fields, **_typed(fields)}) if schema == SCHEMA_VERSION else None
+            if schema != SCHEMA_VERSION:
+                known = f"this version knows {SCHEMA_VERSION} only; `make train-export` writes a new bundle"
+                raise ValueError(f"its schema_version is {schema}, {known}")
+            manifest = cls(**{**fields, **_typed(fields)})
         except OSError as error:
             raise BundleError(f"{path}: cannot be read ({error.strerror}); `make train-export` writes one") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path}: not a manifest ({error})") from error
-        if manifest is None:
-            raise BundleError(
-                f"{path}: not a manifest that this version reads: its schema_version is {schema}, this version knows "
-                f"{SCHEMA_VERSION} only; `make train-export` writes a new bundle"
-            )
         for name in (MODEL, INDEX):
             if name not in manifest.files:
                 raise BundleError(f"{path}: lists no {name}")
