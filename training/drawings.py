@@ -53,12 +53,20 @@ def _character(one: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
     return in_mnists_form(np.asarray(image))
 
 
-def shapes(n: int, random: np.random.Generator) -> Images:
-    """Filled silhouettes: up to five polygons, ellipses and rectangles of several greys over each other."""
-    return _drawn(n, random, _shape)
+def draw_many(
+    draw: Callable[[ImageDraw.ImageDraw, np.random.Generator], None], n: int, random: np.random.Generator
+) -> Images:
+    """`n` pictures that `draw` (`shape`, `scribble` or `line`) makes."""
+    images = np.empty((n, SIZE, SIZE), np.uint8)
+    for number in range(n):
+        image = Image.new("L", (CANVAS, CANVAS))
+        draw(ImageDraw.Draw(image), random)
+        images[number] = in_mnists_form(np.asarray(image))
+    return images
 
 
-def _shape(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+def shape(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+    """Draws a filled silhouette: up to five polygons, ellipses and rectangles of several greys over each other."""
     for _ in range(random.integers(1, 6)):
         x, y = random.uniform(0.3 * CANVAS, 0.7 * CANVAS, 2)
         width, height = random.uniform(0.08 * CANVAS, 0.4 * CANVAS, 2)
@@ -75,12 +83,8 @@ def _shape(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
             draw.rectangle((x - width, y - height, x + width, y + height), fill=grey)
 
 
-def scribbles(n: int, random: np.random.Generator) -> Images:
-    """Up to three strokes through random points, half of them smooth."""
-    return _drawn(n, random, _scribble)
-
-
-def _scribble(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+def scribble(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+    """Draws up to three strokes through random points, most of them smooth."""
     thickness = int(random.integers(4, 13))
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         count = int(random.integers(5, 13))
@@ -90,15 +94,11 @@ def _scribble(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
         draw.line(points.ravel().tolist(), fill=255, width=thickness, joint="curve")
 
 
-def lines(n: int, random: np.random.Generator) -> Images:
-    """One line each, 1.7 to 2.6 pixels wide, whose curvature wanders: a first-order autoregressive process.
+def line(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
+    """Draws one line, 1.7 to 2.6 pixels wide, whose curvature wanders: a first-order autoregressive process.
 
-    Each turns by one and a half circles at least, since a straighter one is a 1 to many people.
+    It turns by one and a half circles at least, since a straighter one is a 1 to many people.
     """
-    return _drawn(n, random, _line)
-
-
-def _line(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
     count, inertia = int(random.integers(20, 201)), random.uniform(0.5, 0.98)
     curvature = lfilter([1], [1, -inertia], random.normal(0, random.uniform(0.05, 0.5), count))
     curvature *= max(1, 3 * math.pi / np.abs(curvature).sum())
@@ -108,14 +108,3 @@ def _line(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:
     points *= 0.8 * CANVAS / points.max()  # so that the width below is that of the finished image
     width = random.uniform(1.7, 2.6) * 0.8 * CANVAS / BOX
     draw.line((points + 0.1 * CANVAS).ravel().tolist(), fill=255, width=round(width), joint="curve")
-
-
-def _drawn(
-    n: int, random: np.random.Generator, draw: Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
-) -> Images:
-    images = np.empty((n, SIZE, SIZE), np.uint8)
-    for number in range(n):
-        image = Image.new("L", (CANVAS, CANVAS))
-        draw(ImageDraw.Draw(image), random)
-        images[number] = in_mnists_form(np.asarray(image))
-    return images

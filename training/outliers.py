@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from models.pictures.strokes import SIZE, in_mnists_form
 from training import drawings
-from training.drawings import Images
+from training.drawings import Images, draw_many
 from training.views.digits import ViewSettings, random_views
 
 WILD = ViewSettings(rotation_degrees=15, scale=0.25, shear=0.35, translate_pixels=2.5, elastic_pixels=1.0)
@@ -64,9 +64,11 @@ def outlier_kinds(
     return {
         "letters": Kind(views(letters, 1 + 8 * drawn // len(letters)), 3.0),
         "signs": Kind(views(signs, 1 + 4 * drawn // len(signs)), 1.5),
-        "shapes": Kind(views(drawings.shapes(drawn, random), 2), 1.5),
-        "scribbles": Kind(views(drawings.scribbles(2 * drawn // 3, random), 4), 1.5),
-        "lines": Kind(random_views(_tensor(drawings.lines(4 * drawn, random)), ViewSettings(), generator), 1.5),
+        "shapes": Kind(views(draw_many(drawings.shape, drawn, random), 2), 1.5),
+        "scribbles": Kind(views(draw_many(drawings.scribble, 2 * drawn // 3, random), 4), 1.5),
+        "lines": Kind(
+            random_views(_tensor(draw_many(drawings.line, 4 * drawn, random)), ViewSettings(), generator), 1.5
+        ),
         "noise": Kind(_tensor(noise(drawn, random)), 0.7),
         "blobs": Kind(_tensor(blobs(2 * drawn, random)), 1.0),
         "stripes": Kind(_tensor(stripes(drawn, random)), 0.4),
@@ -129,13 +131,9 @@ def blanks(n: int, random: np.random.Generator) -> Images:
     field = field + (random.uniform(-15, 15, (n, 1, 1)) * x + random.uniform(-15, 15, (n, 1, 1)) * y) * some(0.6)
     field = field + random.normal(0, 1, (n, SIZE, SIZE)) * random.uniform(0, 6, (n, 1, 1)) * some(0.5)
     top, left = random.uniform(-HALF, 0, (2, n, 1, 1))
-    cut = (
-        (y < top)
-        | (y > top + random.uniform(4, SIZE, (n, 1, 1)))
-        | (x < left)
-        | (x > left + random.uniform(4, SIZE, (n, 1, 1)))
-    )
-    field = np.where(cut & some(0.5), 0, field)
+    height, width = random.uniform(4, SIZE, (2, n, 1, 1))
+    inside = (y >= top) & (y <= top + height) & (x >= left) & (x <= left + width)
+    field = np.where(inside | ~some(0.5), field, 0)
     specks = (random.random((n, SIZE, SIZE)) < 0.004) & some(0.3)
     return _bytes(np.where(specks, 255, field))
 

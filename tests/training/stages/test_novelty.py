@@ -1,5 +1,8 @@
 """The novelty head: what it is fitted to, that it finds what was planted, and the committed bundle's figures."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,7 @@ from tests.conftest import BUNDLE, Digits
 from tests.pictures.nondigits import KINDS, pictures
 from tests.training.networks import small_classifier
 from training.data.dataset import Dataset
-from training.drawings import LETTERS, characters, lines, scribbles, shapes
+from training.drawings import LETTERS, characters, draw_many, line, scribble, shape
 from training.export import run_onnx
 from training.loop import seeded_generator
 from training.networks import Classifier, NoveltyHead
@@ -104,7 +107,9 @@ def test_every_kind_is_a_set_of_images_with_a_weight(sample: Dataset) -> None:
 
 
 def test_drawings_are_random_but_repeatable(digits: Digits) -> None:
-    for draw in (noise, blobs, stripes, blanks, shapes, scribbles, lines):
+    strokes = [partial(draw_many, one) for one in (shape, scribble, line)]
+    draws: list[Callable[[int, np.random.Generator], NDArray[np.uint8]]] = [noise, blobs, stripes, blanks, *strokes]
+    for draw in draws:
         one, again, other = (draw(20, np.random.default_rng(seed)) for seed in (0, 0, 1))
         np.testing.assert_array_equal(one, again)
         assert (one != other).any(), draw
