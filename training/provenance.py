@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import subprocess
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import onnxruntime
 import torch
 
 from training.checkpoint import Checkpoint, run_key
-from training.data.dataset import UNLABELLED, Dataset
+from training.data.dataset import Dataset
 from training.loop import has_bfloat16
 from training.settings import TrainingSettings
-from training.stages.distill import DistillSettings
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy", "scipy")
 MAKES_WEIGHTS = (
@@ -36,22 +35,7 @@ EVENTS = RUNS / "tensorboard"
 
 def open_checkpoint(data: Dataset, settings: TrainingSettings, device: torch.device) -> Checkpoint:
     """The checkpoint of this run, written by an earlier start or empty; `data` is on the CPU."""
-    return Checkpoint(RUNS / run_key(data, {**plain(settings), **_surroundings(device)}))
-
-
-def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
-    """Folder for a pretraining that runs share which differ in their labels or in later stages."""
-    unlabelled = replace(data, labels=torch.full_like(data.labels, UNLABELLED))
-    network = {"seed": settings.seed, "widths": settings.teacher_widths}
-    depends = {**network, **asdict(settings.pretrain), **_surroundings(device)}
-    return RUNS / f"pretrained-{run_key(unlabelled, depends)}"
-
-
-def teacher_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
-    """Folder for a teacher that runs share which differ in their student alone."""
-    same_student = replace(settings, distill=DistillSettings(), student_widths=TrainingSettings.student_widths)
-    depends = {**plain(same_student), **_surroundings(device)}
-    return RUNS / f"teacher-{run_key(data, depends)}"
+    return Checkpoint(RUNS / run_key(data, {**plain(settings), **surroundings(device)}))
 
 
 def conditions(device: torch.device) -> dict[str, object]:
@@ -60,7 +44,7 @@ def conditions(device: torch.device) -> dict[str, object]:
     return {"device": str(device), "threads": torch.get_num_threads(), "precision": precision}
 
 
-def _surroundings(device: torch.device) -> dict[str, object]:
+def surroundings(device: torch.device) -> dict[str, object]:
     """What must be unchanged for a run to be resumed, besides data and settings."""
     return {**conditions(device), **packages(), "code": code_of(Path(__file__).parent)}
 

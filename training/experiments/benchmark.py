@@ -31,10 +31,11 @@ from training.data.dataset import Dataset, keep_labels
 from training.evaluate import accuracy, expected_calibration_error
 from training.experiments.catalogue import EXPERIMENTS, Experiment, find_experiment
 from training.experiments.develop import linear_probe, outputs
+from training.experiments.sharing import pretraining_folder, teacher_folder
 from training.loop import Run, seeded_generator
 from training.networks import Backbone, Classifier, count_parameters, select_device
 from training.pipeline import train
-from training.provenance import conditions, open_checkpoint, pretraining_folder, teacher_folder
+from training.provenance import conditions, open_checkpoint
 from training.settings import TrainingSettings
 from training.stages.finetune import FinetuneSettings, finetune
 

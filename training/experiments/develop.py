@@ -21,9 +21,10 @@ from training.data import mnist
 from training.data.dataset import Dataset, keep_labels
 from training.evaluate import accuracy
 from training.experiments.catalogue import find_experiment
+from training.experiments.sharing import pretraining_folder
 from training.networks import Backbone, select_device
 from training.pipeline import train
-from training.provenance import open_checkpoint, pretraining_folder
+from training.provenance import open_checkpoint
 from training.settings import TrainingSettings
 
 FIRST = 50_000

@@ -11,7 +11,7 @@ from training.data.dataset import Dataset
 from training.experiments import benchmark
 from training.experiments.benchmark import README, finished, measure, neighbours, table
 from training.experiments.catalogue import EXPERIMENTS, Experiment, first
-from training.provenance import pretraining_folder, teacher_folder
+from training.experiments.sharing import pretraining_folder, teacher_folder
 from training.settings import TrainingSettings
 from training.stages.distill import DistillSettings
 from training.stages.finetune import FinetuneSettings

@@ -1,0 +1,27 @@
+"""Folders for stages that runs of the laboratory share (`Checkpoint.share`)."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from training.checkpoint import run_key
+from training.data.dataset import UNLABELLED, Dataset
+from training.provenance import RUNS, plain, surroundings
+from training.settings import TrainingSettings
+from training.stages.distill import DistillSettings
+
+
+def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
+    """Folder for a pretraining that runs share which differ in their labels or in later stages."""
+    unlabelled = replace(data, labels=torch.full_like(data.labels, UNLABELLED))
+    network = {"seed": settings.seed, "widths": settings.teacher_widths}
+    depends = {**network, **asdict(settings.pretrain), **surroundings(device)}
+    return RUNS / f"pretrained-{run_key(unlabelled, depends)}"
+
+
+def teacher_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
+    """Folder for a teacher that runs share which differ in their student alone."""
+    same_student = replace(settings, distill=DistillSettings(), student_widths=TrainingSettings.student_widths)
+    depends = {**plain(same_student), **surroundings(device)}
+    return RUNS / f"teacher-{run_key(data, depends)}"
