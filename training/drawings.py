@@ -24,13 +24,9 @@ CANVAS = 112
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 LATIN = ("cmr10", "cmb10", "cmmi10", "cmti10", "cmtt10", "cmss10")
 """Fonts that hold ASCII letters only; both lists come with matplotlib."""
-DEJAVU = tuple(
-    f"DejaVu{style}"
-    for style in (
-        *("Sans", "Sans-Bold", "Sans-BoldOblique", "Sans-Oblique", "SansMono", "SansMono-BoldOblique"),
-        *("Serif", "Serif-Bold", "Serif-BoldItalic", "Serif-Italic"),
-    )
-)
+SANS = ("Sans", "Sans-Bold", "Sans-BoldOblique", "Sans-Oblique", "SansMono", "SansMono-BoldOblique")
+SERIF = ("Serif", "Serif-Bold", "Serif-BoldItalic", "Serif-Italic")
+DEJAVU = tuple(f"DejaVu{style}" for style in (*SANS, *SERIF))
 DIGITS = "0123456789"
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYacdefhjkmnprtuvwxy"
 """Without those that somebody's digits look like: B I O S Z b g i l o q s z."""

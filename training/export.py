@@ -168,8 +168,7 @@ def write_manifest(
 
 
 def retract_manifest(folder: Path) -> None:
-    """Makes `folder` exist and hold no valid bundle while its files are rewritten."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes `folder` hold no valid bundle while its files are rewritten."""
     (folder / MANIFEST).unlink(missing_ok=True)
     (folder / "README.md").unlink(missing_ok=True)  # the card of what was there
 

@@ -34,13 +34,7 @@ class DistillSettings:
     teacher_views: int = 4
     """Views of an image that the teacher's probabilities are averaged over."""
     gentle_views: ViewSettings = ViewSettings(
-        rotation_degrees=5.0,
-        scale=0.06,
-        shear=0.08,
-        translate_pixels=0.8,
-        elastic_pixels=0.4,
-        thin=0.0,
-        thicken=0.0,
+        rotation_degrees=5.0, scale=0.06, shear=0.08, translate_pixels=0.8, elastic_pixels=0.4, thin=0.0, thicken=0.0
     )
     """The random transforms of what the teacher sees."""
     views: ViewSettings = ViewSettings()
