@@ -43,11 +43,8 @@ def plain_png(content: bytes, start: bytes) -> Picture | None:
     left to Pillow, which says why.
     """
     length = len(content) - len(start) - 12 - len(PNG_END)
-    if not (
-        content.startswith(start)
-        and content.endswith(PNG_END)
-        and content[33:41] == length.to_bytes(4, "big", signed=True) + b"IDAT"
-    ):
+    whole = start + length.to_bytes(4, "big", signed=True) + b"IDAT"
+    if not (content.startswith(whole) and content.endswith(PNG_END)):
         return None
     return cast("Picture | None", cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
 
@@ -107,10 +104,8 @@ def _deep_to_gray(image: Image.Image) -> Picture:
     deep = np.asarray(_shrink(image.convert("F")), np.float64)
     deep = np.clip(np.nan_to_num(deep, nan=0, posinf=0, neginf=0), 0, None)
     brightest = float(deep.max())
-    if image.mode.startswith("I;16"):
-        white = FULL_SCALES[-1]
-    else:
-        white = next((scale for scale in FULL_SCALES if brightest <= scale), brightest)
+    scales = FULL_SCALES[-1:] if image.mode.startswith("I;16") else FULL_SCALES
+    white = next((scale for scale in scales if brightest <= scale), brightest)
     return (deep * (255 / white)).round().astype(np.uint8)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.pictures.pieces import main_piece, without_lines
-from models.pictures.strokes import SIZE, as_mnist, as_shaded, blank, has_mnists_form
+from models.pictures.strokes import SIZE, as_mnist, as_shaded, blank, fitted, has_mnists_form
 
 Gray = NDArray[np.uint8]
 
@@ -39,7 +39,7 @@ def digit_of(picture: Gray) -> tuple[Gray, bool]:
         (28, 28) uint8, ink 255, 0 where there is none; what has MNIST's form passes bit-exact. Of several digits it is
         the one with most ink, or all of a pattern. Pictures of at most `TINY` pixels a side are taken whole.
     """
-    ink = ink_of(sheet_of(telling_channel(_resized(picture, WORK, cv2.INTER_LINEAR))))
+    ink = ink_of(sheet_of(telling_channel(_reduced(picture, WORK, cv2.INTER_LINEAR))))
     if ink.shape == (SIZE, SIZE) and has_mnists_form(ink):
         return ink, False
     if max(ink.shape) <= TINY:
@@ -57,12 +57,14 @@ def telling_channel(picture: Gray) -> Gray:
         return picture
     step = max(1, max(picture.shape) // THUMBNAIL)
     small = np.ascontiguousarray(picture[::step, ::step])
-    contrasts = [_contrast(_bytes(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)))]
-    contrasts += [_contrast(_bytes(cv2.extractChannel(small, channel))) for channel in range(3)]
+    contrasts = [_contrast(_channel(small, number)) for number in range(4)]
     best = int(np.argmax(contrasts))
-    if contrasts[best] > 1.5 * contrasts[0]:
-        return _bytes(cv2.extractChannel(picture, best - 1))
-    return _bytes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    return _channel(picture, best if contrasts[best] > 1.5 * contrasts[0] else 0)
+
+
+def _channel(picture: Gray, number: int) -> Gray:
+    """Gray as the eye sees it for 0, else red, green or blue, for 1 to 3."""
+    return _bytes(cv2.extractChannel(picture, number - 1) if number else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
 
 
 def _contrast(gray: Gray) -> float:
@@ -73,23 +75,14 @@ def _contrast(gray: Gray) -> float:
     return float(np.partition(difference, -most)[-most:].mean())
 
 
-def _resized(picture: Gray, side: int, interpolation: int) -> Gray:
+def _reduced(picture: Gray, side: int, interpolation: int = cv2.INTER_AREA) -> Gray:
     """Reduced until its longer side is at most `side`."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return _bytes(cv2.resize(picture, size, interpolation=interpolation))
-
-
-def _thumbnail(picture: Gray) -> Gray:
-    return _resized(picture, THUMBNAIL, cv2.INTER_AREA)
+    return _bytes(fitted(picture, side, interpolation)) if max(picture.shape[:2]) > side else picture
 
 
 def sheet_of(gray: Gray) -> Gray:
     """The inside of a frame, or a sheet of paper on a table (a board on a wall) without what lies around it."""
-    small = _thumbnail(gray)
+    small = _reduced(gray, THUMBNAIL)
     if min(small.shape) < TINY:
         return gray
     _, light = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
@@ -133,7 +126,7 @@ def ink_of(gray: Gray) -> Gray:
     The ground is a morphological closing: it fills what is dark and narrow and keeps a shadow's edge where it is.
     """
     gray = _bytes(cv2.GaussianBlur(gray, (3, 3), 0)) if max(gray.shape) > TINY else gray
-    small = _thumbnail(gray)
+    small = _reduced(gray, THUMBNAIL)
     side = max(small.shape)
     width = side // WIDEST if side > TINY else 2 * side
     kernel = np.ones((width, width), np.uint8)

@@ -93,7 +93,7 @@ def _boxed(ink: Pixels) -> Pixels:
 
 def _fine(ink: Pixels) -> Pixels:
     """(height, width) scaled to `FINE` times MNIST's box, with room around it for thicker strokes."""
-    return np.pad(_fitted(ink, BOX * FINE, cv2.INTER_CUBIC), 2 * FINE)
+    return np.pad(fitted(ink, BOX * FINE), 2 * FINE)
 
 
 def _stroke_width(fine: Mask) -> float:
@@ -113,7 +113,7 @@ def _weighted(fine: Pixels, width: float, thin: float, thick: float) -> Pixels:
 
 def _placed(digit: Pixels, shades: Pixels) -> Pixels:
     """Scales (height, width) to fit 20×20 and puts the centre of mass of its `shades` at the middle of (28, 28)."""
-    small = _fitted(digit, BOX, cv2.INTER_CUBIC)
+    small = fitted(digit, BOX)
     small = small * (255 / max(float(small.max()), 1.0))  # thin strokes fade when made smaller
     height, width = small.shape
     field = blank()
@@ -122,11 +122,12 @@ def _placed(digit: Pixels, shades: Pixels) -> Pixels:
     return field
 
 
-def _fitted(picture: NDArray[Any], side: int, enlarging: int) -> NDArray[Any]:
-    height, width = picture.shape
+def fitted(picture: NDArray[Any], side: int, reducing: int = cv2.INTER_AREA) -> NDArray[Any]:
+    """A picture scaled so that its longer side is `side`; `reducing` is OpenCV's interpolation for larger ones."""
+    height, width = picture.shape[:2]
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else enlarging))
+    return np.asarray(cv2.resize(picture, size, interpolation=reducing if scale < 1 else cv2.INTER_CUBIC))
 
 
 def _offset(profile: NDArray[Any], length: int) -> int:
