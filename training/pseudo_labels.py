@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def scale_to(scores: NDArray[np.float32], frequencies: NDArray[np.float32], rounds: int = 50) -> NDArray[np.float32]:
@@ -25,7 +25,7 @@ def combine(probabilities: Tensor, others: Tensor, weight: float = 1.0) -> Tenso
     return (probabilities.clamp_min(1e-6).log() + weight * others.clamp_min(1e-4).log()).softmax(dim=1)
 
 
-class DistributionAlignment:
+class DistributionAlignment(nn.Module):
     """Rescales predictions so that their running mean is `target` (Berthelot et al. 2020, arXiv:1911.09785).
 
     Args:
@@ -33,20 +33,12 @@ class DistributionAlignment:
     """
 
     def __init__(self, target: Tensor, momentum: float = 0.99) -> None:
-        self._target = target
-        self._mean = target.clone()
-        self._momentum = momentum
+        super().__init__()
+        self._target, self._momentum = target, momentum
+        self.mean: Tensor = nn.Buffer(target.clone())
 
-    def __call__(self, probabilities: Tensor) -> Tensor:
+    def forward(self, probabilities: Tensor) -> Tensor:
         """(n, classes) → (n, classes), rows sum to 1; also updates the running mean."""
-        self._mean = self._momentum * self._mean + (1 - self._momentum) * probabilities.mean(dim=0)
-        aligned = probabilities * (self._target / self._mean)
+        self.mean = self._momentum * self.mean + (1 - self._momentum) * probabilities.mean(dim=0)
+        aligned = probabilities * (self._target / self.mean)
         return aligned / aligned.sum(dim=1, keepdim=True)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The running mean."""
-        return {"mean": self._mean}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restores what `state_dict` returned."""
-        self._mean = state["mean"].to(self._target.device)
