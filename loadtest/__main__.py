@@ -19,8 +19,8 @@ from typing import IO, Any
 
 import tyro
 
-from loadtest.config import LoadSettings
 from loadtest.payloads import load_digits
+from loadtest.settings import LoadSettings
 
 START_TIMEOUT_S = 60
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"

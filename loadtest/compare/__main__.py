@@ -14,7 +14,6 @@ from typing import Any
 
 import tyro
 
-from loadtest.compare.config import CompareSettings
 from loadtest.compare.costs import costs
 from loadtest.compare.environments import versions
 from loadtest.compare.errors import CompareError
@@ -25,6 +24,7 @@ from loadtest.compare.plot import draw
 from loadtest.compare.processes import cpu_model, require_cores
 from loadtest.compare.rounds import Pair, measure_all
 from loadtest.compare.rows import Row
+from loadtest.compare.settings import CompareSettings
 from loadtest.compare.summary import reference_figures, summarise
 from loadtest.compare.table import replace_between, table
 from loadtest.compare.wrk import require_wrk

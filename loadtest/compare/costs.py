@@ -5,10 +5,10 @@ import time
 from dataclasses import replace
 
 from loadtest.compare import processes, uploads
-from loadtest.compare.config import CompareSettings, Load
 from loadtest.compare.peers import own_service
 from loadtest.compare.rows import Row
 from loadtest.compare.servers import Server, Stage, running
+from loadtest.compare.settings import CompareSettings, Load
 from loadtest.compare.targets import aim
 
 STARTS = 5

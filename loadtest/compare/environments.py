@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.compare.config import ROOT
 from loadtest.compare.errors import CompareError
 from loadtest.compare.peers import PEERS, Peer
+from loadtest.compare.settings import ROOT
 
 VENVS = ROOT / ".venv" / "peers"
 LIST = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"

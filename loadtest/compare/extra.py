@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from loadtest.compare import uploads
-from loadtest.compare.config import ROOT, CompareSettings, Load
 from loadtest.compare.peers import PEERS
 from loadtest.compare.rounds import measure_pair
 from loadtest.compare.rows import Row, ratio_row
 from loadtest.compare.servers import Server
+from loadtest.compare.settings import ROOT, CompareSettings, Load
 from loadtest.compare.targets import Target, aim
 
 MODEL = ROOT / "models" / "digits" / "model.onnx"

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.compare import answers, processes, uploads
-from loadtest.compare.config import CompareSettings
 from loadtest.compare.costs import idle_share
 from loadtest.compare.environments import ensure_environment
 from loadtest.compare.errors import CompareError
 from loadtest.compare.extra import MODEL
 from loadtest.compare.peers import PEERS, YARDSTICK, Peer, load_peer, load_peers, own_service
 from loadtest.compare.servers import Server, Stage, running
+from loadtest.compare.settings import CompareSettings
 from loadtest.compare.targets import Target, aim
 
 IDLE_S = 1.0

@@ -4,8 +4,8 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtest.compare.config import ROOT
 from loadtest.compare.errors import CompareError
+from loadtest.compare.settings import ROOT
 
 PEERS = Path(__file__).parent / "peers"
 YARDSTICK = "yardstick"

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.compare.config import CompareSettings, Load, MeasureSettings
+from loadtest.compare.settings import CompareSettings, Load, MeasureSettings
 from loadtest.compare.targets import Target
 from loadtest.compare.wrk import Sample
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from statistics import median
 
-from loadtest.compare.config import Heads, Load
 from loadtest.compare.rounds import Pair
+from loadtest.compare.settings import Heads, Load
 from loadtest.compare.wrk import Sample
 
 

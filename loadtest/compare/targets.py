@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtest.compare import processes
-from loadtest.compare.config import Load, MeasureSettings
 from loadtest.compare.servers import Server
+from loadtest.compare.settings import Load, MeasureSettings
 from loadtest.compare.uploads import Upload, write_requests
 from loadtest.compare.wrk import Sample, run_wrk
 

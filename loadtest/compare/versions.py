@@ -14,11 +14,11 @@ from typing import Any
 import tyro
 
 from loadtest.compare import answers, processes, uploads
-from loadtest.compare.config import ROOT, Load, MeasureSettings
 from loadtest.compare.errors import CompareError
 from loadtest.compare.peers import own_service
 from loadtest.compare.rounds import Pair, measure_pair
 from loadtest.compare.servers import Stage, running
+from loadtest.compare.settings import ROOT, Load, MeasureSettings
 from loadtest.compare.table import spread
 from loadtest.compare.targets import aim
 from loadtest.compare.wrk import require_wrk

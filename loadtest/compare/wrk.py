@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.compare.config import Load
 from loadtest.compare.errors import CompareError
+from loadtest.compare.settings import Load
 
 SCRIPT = Path(__file__).parent / "wrk.lua"
 

@@ -102,7 +102,7 @@ class HeadReader:
         try:
             return RequestHead(raw, self._parser.should_keep_alive())
         except ValueError:  # llhttp allows any number of leading zeros, Python does not
-            raise NotHTTP("its Content-Length has too many digits") from None
+            raise NotHTTP("its Content-Length is too long") from None
 
     def skip(self, body: bytes) -> None:
         """Passes over the whole body of the head that was read last."""

@@ -14,13 +14,13 @@ import pytest
 
 from loadtest.compare import processes, wrk
 from loadtest.compare.answers import digit_of, equal_share
-from loadtest.compare.config import CompareSettings, Heads, Load
 from loadtest.compare.environments import ensure_environment
 from loadtest.compare.errors import CompareError
 from loadtest.compare.peers import PEERS, Peer, load_peer, load_peers, own_service
 from loadtest.compare.rounds import Pair, measure_all
 from loadtest.compare.rows import ratio_row
 from loadtest.compare.servers import Stage, running
+from loadtest.compare.settings import CompareSettings, Heads, Load
 from loadtest.compare.summary import reference_figures, summarise
 from loadtest.compare.uploads import ENCODERS, form, http_request, raw, write_requests
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 
 from loadtest.__main__ import exceeded
-from loadtest.config import LoadSettings
 from loadtest.payloads import load_digits
+from loadtest.settings import LoadSettings
 from tests.conftest import ROOT
 from tests.servers import clean_environment
 

@@ -6,8 +6,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from loadtest.compare.config import Load
 from loadtest.compare.rounds import Pair
+from loadtest.compare.settings import Load
 from loadtest.compare.versions import commit, summarise, table, values_of
 from tests.conftest import ROOT
 from tests.loadtest.test_compare import SAMPLE

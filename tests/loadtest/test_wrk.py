@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare.config import Heads, Load
+from loadtest.compare.settings import Heads, Load
 from loadtest.compare.uploads import multipart, raw, write_requests
 from loadtest.compare.wrk import run_wrk
 

@@ -258,21 +258,3 @@ def test_what_the_front_uses_of_uvicorn() -> None:
     assert isinstance(inner, asyncio.Protocol)
     assert inner.app is config.loaded_app
     assert callable(inner.shutdown)
-
-
-def test_requests_are_not_hoarded_for_a_client_that_does_not_read(port: int, model: FakeModel, digits: Digits) -> None:
-    """Neither while one is under way nor while its answers wait to be read: the rest stays in the sockets."""
-    sent = request(encoded(digits[0][0]))
-    for held in (True, False):
-        if held:
-            model.released.clear()
-        with connect(port) as connection:
-            connection.setblocking(False)
-            total = 0
-            for _ in range(100):
-                with suppress(BlockingIOError):
-                    while total < 60_000_000:
-                        total += connection.send(sent * 100)
-                time.sleep(0.01)
-            assert total < 30_000_000
-            model.released.set()
