@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 from scipy.signal import lfilter
 
-from models.pictures.strokes import BOX, SIZE, in_mnists_form
+from models.pictures.strokes import BOX, SIZE, blank, placed
 
 Images = NDArray[np.uint8]
 """(n, 28, 28) uint8, ink 255 on background 0."""
@@ -46,7 +46,19 @@ def characters(text: str) -> Images:
 def _character(one: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).text((CANVAS // 2, CANVAS // 2), one, 255, font, anchor="mm")
-    return in_mnists_form(np.asarray(image))
+    return formed(image)
+
+
+def formed(image: Image.Image) -> NDArray[np.uint8]:
+    """Light ink on black, reduced to MNIST's box by Pillow's box filter and put in its place: (28, 28) uint8."""
+    box = image.getbbox()
+    if box is None:
+        return blank()
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = BOX / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    digit = np.asarray(image.crop(box).resize(size, Image.Resampling.BOX), np.float32)
+    return placed(digit, digit * (255 / max(float(digit.max()), 1.0)))
 
 
 def draw_many(
@@ -57,7 +69,7 @@ def draw_many(
     for number in range(n):
         image = Image.new("L", (CANVAS, CANVAS))
         draw(ImageDraw.Draw(image), random)
-        images[number] = in_mnists_form(np.asarray(image))
+        images[number] = formed(image)
     return images
 
 

@@ -15,9 +15,9 @@ from scipy.ndimage import label
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.pictures.strokes import SIZE, in_mnists_form
+from models.pictures.strokes import SIZE
 from training import drawings
-from training.drawings import Images, draw_many
+from training.drawings import Images, draw_many, formed
 from training.views.digits import ViewSettings, random_views
 
 WILD = ViewSettings(rotation_degrees=15, scale=0.25, shear=0.35, translate_pixels=2.5, elastic_pixels=1.0)
@@ -105,7 +105,7 @@ def blobs(n: int, random: np.random.Generator) -> Images:
             pieces, _ = label(ink)
             by_size = np.argsort(-np.bincount(pieces.ravel())[1:]) + 1
             ink = np.isin(pieces, by_size[: random.integers(1, 3)])
-        drawn[number] = in_mnists_form(np.where(ink, 255, 0).astype(np.uint8))
+        drawn[number] = formed(Image.fromarray(np.where(ink, 255, 0).astype(np.uint8)))
     return drawn
 
 

@@ -80,7 +80,8 @@ class Front(asyncio.Protocol):
             self._advance()
         elif self._passage is not None and self._passage.receiving:
             self._buffer = self._passage.feed(self._buffer)
-        self._pause_reading()
+        if self._buffer:
+            self._pause_reading()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
@@ -178,7 +179,8 @@ class Front(asyncio.Protocol):
             self._reply(self._format.reply(answer, self._service.model))
         except Exception as error:
             self._fail(error)
-        self._advance()
+        if self._buffer:
+            self._advance()
 
     def _fail(self, error: Exception) -> None:
         self._id = self._id or request_id(())
@@ -205,7 +207,7 @@ class Front(asyncio.Protocol):
         self._transport.write(reply.message(self._default_lines, self._id, last))
         if last:
             self._transport.close()
-        else:
+        elif self._read_paused:
             self._resume_reading()
 
     def _pass_on(self, head: RequestHead) -> None:

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from models.manifest import MODEL, Manifest
-from models.pictures.strokes import in_mnists_form
 from tests.conftest import BUNDLE, Digits
 from tests.pictures.nondigits import KINDS, pictures
 from tests.training.networks import small_classifier
 from training.data.dataset import Dataset
-from training.drawings import LETTERS, characters, draw_many, line, scribble, shape
+from training.drawings import LETTERS, characters, draw_many, formed, line, scribble, shape
 from training.export import run_onnx
 from training.loop import seeded_generator
 from training.networks import Classifier, NoveltyHead
@@ -131,7 +131,7 @@ def test_characters_have_mnists_form() -> None:
 
 
 def test_nothing_drawn_is_an_empty_image() -> None:
-    assert not in_mnists_form(np.zeros((50, 50), np.uint8)).any()
+    assert not formed(Image.new("L", (50, 50))).any()
 
 
 @pytest.fixture(scope="module")
