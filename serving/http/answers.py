@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import orjson
 
 from models.pictures.decode import as_png
-from serving.errors import Failure
 from serving.http.problems import document_of
 from serving.http.replies import JSON, OCTETS, Reply
 from serving.index.memory import Neighbor
@@ -16,6 +15,7 @@ from serving.service import Answer, Answers
 
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
 Fields = dict[str, Any]
+Render = Callable[[Answer, Model], Fields]
 
 
 class Format(NamedTuple):
@@ -111,15 +111,10 @@ def similar(neighbors: list[Neighbor], model: Model) -> Fields:
     return {"neighbors": neighbors, "model": model.name}
 
 
-def batch_reply(answers: Answers, model: Model, render: Callable[[Answer, Model], Fields], others: Fields) -> Reply:
+def batch_reply(answers: Answers, model: Model, render: Render, others: Fields) -> Reply:
     """One result for each image, in order: an answer, or what is wrong with it."""
-    results = [render(one, model) if isinstance(one, Answer) else failed(one) for one in answers.each]
+    results = [render(one, model) if isinstance(one, Answer) else {"error": document_of(one)} for one in answers.each]
     return Reply(to_json({"results": results, **others, "model": model.name}), headers=(server_timing(answers),))
-
-
-def failed(failure: Failure) -> Fields:
-    """Stands where an image's answer would."""
-    return {"error": document_of(failure)}
 
 
 def server_timing(spent: Answer | Answers) -> tuple[str, str]:

@@ -7,16 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
-from serving.errors import (
-    AnswerTimeout,
-    BodyTooLarge,
-    Draining,
-    Failure,
-    MalformedRequest,
-    ModelFailure,
-    Overloaded,
-    SlowUpload,
-)
+from serving import errors
 from serving.http.replies import PROBLEM, Reply
 from serving.logs import REQUEST_ID
 
@@ -32,17 +23,17 @@ class Problem(NamedTuple):
     title: str
 
 
-PROBLEMS: dict[type[Failure], Problem] = {
-    MalformedRequest: Problem(400, "The request makes no sense"),
-    SlowUpload: Problem(408, "The body did not arrive in time"),
-    BodyTooLarge: Problem(413, "More bytes than allowed"),
+PROBLEMS: dict[type[errors.Failure], Problem] = {
+    errors.MalformedRequest: Problem(400, "The request makes no sense"),
+    errors.SlowUpload: Problem(408, "The body did not arrive in time"),
+    errors.BodyTooLarge: Problem(413, "More bytes than allowed"),
     TooLarge: Problem(413, "More pixels, or blocks, than allowed"),
     NotAnImage: Problem(415, "The bytes are no image of a known kind"),
     UndecodableImage: Problem(422, "The image is damaged"),
-    ModelFailure: Problem(500, "The model failed"),
-    Overloaded: Problem(503, "Too many images are waiting"),
-    Draining: Problem(503, "The service is stopping"),
-    AnswerTimeout: Problem(504, "The model did not answer in time"),
+    errors.ModelFailure: Problem(500, "The model failed"),
+    errors.Overloaded: Problem(503, "Too many images are waiting"),
+    errors.Draining: Problem(503, "The service is stopping"),
+    errors.AnswerTimeout: Problem(504, "The model did not answer in time"),
 }
 
 
@@ -51,14 +42,14 @@ def document(problem: Problem, detail: str) -> dict[str, object]:
     return {"type": "about:blank", "title": problem.title, "status": problem.status, "detail": detail}
 
 
-def document_of(failure: Failure) -> dict[str, object]:
+def document_of(failure: errors.Failure) -> dict[str, object]:
     """What the client reads of `failure`."""
     return document(PROBLEMS[type(failure)], str(failure))
 
 
 def reply_to(error: Exception, own_id: str) -> Reply:
     """The answer to request `own_id`, which ended with `error`: a Failure, or a bug, whose details only the log has."""
-    if isinstance(error, Failure):
+    if isinstance(error, errors.Failure):
         return reply(PROBLEMS[type(error)], str(error))
     logger.error("unexpected error", exc_info=error, extra={REQUEST_ID: own_id})
     return reply_with(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; the server's log tells more")

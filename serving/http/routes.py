@@ -15,16 +15,6 @@ from starlette.requests import ClientDisconnect
 from models.pictures.errors import PictureError
 from serving.errors import Draining, Failure, MalformedRequest, ServiceError, SlowUpload
 from serving.http import answers, schemas
-from serving.http.answers import (
-    DEFAULT_NEIGHBORS,
-    MAX_NEIGHBORS,
-    PREDICT,
-    PREDICT_AND_EMBED,
-    SEARCH,
-    Fields,
-    Format,
-    to_json,
-)
 from serving.http.gate import as_response
 from serving.http.problems import PROBLEMS, reply, reply_with
 from serving.http.replies import OCTETS, Reply
@@ -52,12 +42,12 @@ async def state(request: Request) -> State:
 
 Route = TypeVar("Route", bound=Callable[..., Coroutine[Any, Any, Response]])
 Running = Annotated[State, Depends(state)]
-Neighbors = Annotated[int, Query(ge=1, le=MAX_NEIGHBORS, description="How many neighbours")]
+Neighbors = Annotated[int, Query(ge=1, le=answers.MAX_NEIGHBORS, description="How many neighbours")]
 router = APIRouter()
 
 
 def _post(
-    path: str, tag: str, answer: type[BaseModel], body: Fields = schemas.IMAGE_BODY, octets: bool = False
+    path: str, tag: str, answer: type[BaseModel], body: answers.Fields = schemas.IMAGE_BODY, octets: bool = False
 ) -> Callable[[Route], Route]:
     """A route that takes `body`, answers JSON (or octets), and may fail in all the ways there are."""
     responses = dict(schemas.PROBLEMS)
@@ -69,7 +59,7 @@ def _post(
 async def read_body(request: Request, settings: Settings, max_bytes: int | None = None) -> bytes:
     """The request's whole body, never more than `max_bytes` of it in memory; by default what is set.
 
-    Raises SlowUpload, BodyTooLarge or ClientDisconnect.
+    Raises SlowUpload, BodyTooLarge or MalformedRequest.
     """
     limit = settings.max_upload_bytes if max_bytes is None else max_bytes
     declared = request.headers.get("content-length", "")
@@ -83,14 +73,22 @@ async def read_body(request: Request, settings: Settings, max_bytes: int | None 
                 check_size(len(body), limit)
     except TimeoutError:
         raise SlowUpload(f"the body did not arrive within {settings.request_timeout_s} s") from None
+    except ClientDisconnect:
+        raise MalformedRequest("the connection closed inside the body") from None
     return bytes(body)
 
 
-async def answer_one(request: Request, running: State, fmt: Format) -> Response:
+async def answer_one(request: Request, running: State, fmt: answers.Format) -> Response:
     """What `fmt` says of the image in the request."""
     content = one_image(await read_body(request, running.settings))
     answer = await running.service.answer(content, fmt.neighbors)
     return as_response(fmt.reply(answer, running.service.model))
+
+
+async def answer_many(request: Request, running: State, render: answers.Render, others: answers.Fields) -> Response:
+    """What `render` says of each image in the request, and `others` of all."""
+    found = await running.service.answer_many(many_images(await read_body(request, running.settings)))
+    return as_response(answers.batch_reply(found, running.service.model, render, others))
 
 
 @_post("/predict", "images", schemas.Predicted)
@@ -101,16 +99,14 @@ async def predict(
     debug: Annotated[bool, Query(description="Also answer the pixels that the model saw")] = False,
 ) -> Response:
     """Which class the image shows."""
-    fmt = PREDICT_AND_EMBED if embedding else PREDICT
+    fmt = answers.PREDICT_AND_EMBED if embedding else answers.PREDICT
     return await answer_one(request, running, answers.debugging(fmt) if debug else fmt)
 
 
 @_post("/predict/batch", "many images", schemas.PredictedBatch, schemas.IMAGES_BODY)
 async def predict_batch(request: Request, running: Running) -> Response:
     """Which class each of the images shows, in order; what is wrong with it where something is."""
-    service = running.service
-    found = await service.answer_many(many_images(await read_body(request, running.settings)))
-    return as_response(answers.batch_reply(found, service.model, answers.prediction_of, {}))
+    return await answer_many(request, running, answers.prediction_of, {})
 
 
 @_post("/embed", "images", schemas.Embedded, octets=True)
@@ -122,24 +118,21 @@ async def embed(request: Request, running: Running) -> Response:
 @_post("/embed/batch", "many images", schemas.EmbeddedBatch, schemas.IMAGES_BODY)
 async def embed_batch(request: Request, running: Running) -> Response:
     """Each of the images as a unit vector, in order; what is wrong with it where something is."""
-    service = running.service
-    found = await service.answer_many(many_images(await read_body(request, running.settings)))
-    model = service.model
-    return as_response(answers.batch_reply(found, model, answers.embedding_of, {"dim": model.dim}))
+    return await answer_many(request, running, answers.embedding_of, {"dim": running.service.model.dim})
 
 
 @_post("/search", "similar images", schemas.Found)
-async def search(request: Request, running: Running, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
+async def search(request: Request, running: Running, k: Neighbors = answers.DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index look most like this one."""
-    return await answer_one(request, running, SEARCH[k])
+    return await answer_one(request, running, answers.SEARCH[k])
 
 
 @_post("/search/vector", "similar images", schemas.Found, schemas.VECTOR_BODY)
-async def search_vector(request: Request, running: Running, k: Neighbors = DEFAULT_NEIGHBORS) -> Response:
+async def search_vector(request: Request, running: Running, k: Neighbors = answers.DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
     body, service = await read_body(request, running.settings, MAX_VECTOR_BYTES), running.service
     neighbors = await service.search(unit_vector(body, service.model.dim), k)
-    return as_response(Reply(to_json(answers.similar(neighbors, service.model))))
+    return as_response(Reply(answers.to_json(answers.similar(neighbors, service.model))))
 
 
 def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
@@ -161,7 +154,7 @@ def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
 @router.get("/health/live", tags=["operation"], response_model=schemas.Live)
 async def live() -> Response:
     """Whether the process answers at all; restart it when it does not."""
-    return as_response(Reply(to_json({"status": "live"})))
+    return as_response(Reply(answers.to_json({"status": "live"})))
 
 
 @router.get("/health/ready", tags=["operation"], response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
@@ -170,7 +163,7 @@ async def ready(running: Running) -> Response:
     model = running.service.model
     if not running.service.accepting:
         raise Draining("the service is stopping")
-    return as_response(Reply(to_json({"status": "ready", "model": model.name, "provider": model.provider})))
+    return as_response(Reply(answers.to_json({"status": "ready", "model": model.name, "provider": model.provider})))
 
 
 @router.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -180,30 +173,22 @@ async def metrics(running: Running) -> Response:
     return as_response(Reply(running.metrics.render(), "text/plain; version=0.0.4; charset=utf-8"))
 
 
-async def _on_failure(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Failure | ClientDisconnect)
-    failure = (
-        MalformedRequest("the connection closed inside the body") if isinstance(error, ClientDisconnect) else error
-    )
-    return as_response(reply(PROBLEMS[type(failure)], str(failure)))
-
-
-async def _on_http_exception(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    headers = tuple(error.headers.items()) if error.headers else ()
-    return as_response(reply_with(error.status_code, str(error.detail), headers))
-
-
-async def _on_validation_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return as_response(reply(PROBLEMS[MalformedRequest], "; ".join(details)))
-
-
 def install(app: FastAPI) -> None:
     """Adds the routes, and makes every failure a problem document; bugs are left to the gate."""
     app.include_router(router)
-    for kind in (ServiceError, PictureError, ClientDisconnect):
-        app.add_exception_handler(kind, _on_failure)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
+
+    # Not left to the gate too: the frames between would keep the exception, and so the body, until a collection.
+    @app.exception_handler(ServiceError)
+    @app.exception_handler(PictureError)
+    async def on_failure(_: Request, error: Failure) -> Response:
+        return as_response(reply(PROBLEMS[type(error)], str(error)))
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(_: Request, error: HTTPException) -> Response:
+        headers = tuple((error.headers or {}).items())
+        return as_response(reply_with(error.status_code, str(error.detail), headers))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation_error(_: Request, error: RequestValidationError) -> Response:
+        details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+        return as_response(reply(PROBLEMS[MalformedRequest], "; ".join(details)))
