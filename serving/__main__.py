@@ -3,18 +3,17 @@
 import math
 import os
 import sys
+from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
-from models.manifest import INDEX, BundleError
+from models.manifest import BundleError
 from serving import logs
-from serving.app import create_app
+from serving.app import create_app, load_bundle
 from serving.http.front import Front
-from serving.index.memory import NeighborIndex
-from serving.metrics import remove_shared, share_between_workers
-from serving.model import load_model
+from serving.metrics import share_between_workers
 from serving.sessions import ProviderError
 from serving.settings import PREFIX, Settings, mistaken_variables
 
@@ -45,7 +44,7 @@ def describe(location: tuple[int | str, ...], message: str, given: object) -> st
 
 def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; what was accepted by then is answered."""
-    options = {
+    options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
         "access_log": False,
@@ -57,22 +56,13 @@ def serve(settings: Settings) -> None:
         "timeout_graceful_shutdown": math.ceil(LIMITS_PER_REQUEST * settings.request_timeout_s) + STOP_GRACE_S,
     }
     # Loaded before the first worker, so that a bad bundle or provider is one clear message.
-    model = load_model(settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size)
-    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim, model.class_names)
+    model, index = load_bundle(settings)
     if settings.workers == 1:
-        uvicorn.run(create_app(settings, model, index), **options)  # type: ignore[arg-type]
+        uvicorn.run(create_app(settings, model, index), **options)
         return
     os.environ.update(settings.environment())
-    shared = share_between_workers()
-    try:
-        uvicorn.run(
-            "serving.app:create_app_from_environment",
-            factory=True,
-            workers=settings.workers,
-            **options,  # type: ignore[arg-type]
-        )
-    finally:
-        remove_shared(shared)
+    with share_between_workers():
+        uvicorn.run("serving.app:create_app_from_environment", factory=True, workers=settings.workers, **options)
 
 
 def main() -> None:

@@ -36,12 +36,13 @@ DESCRIPTION = "Predictions, embeddings and similar images, learnt from a few lab
 
 
 def create_app(settings: Settings, model: Model | None = None, index: NeighborIndex | None = None) -> FastAPI:
-    """The service; `model` and `index` are loaded from the bundle unless given."""
+    """The service; `model` and `index` are loaded from the bundle unless both are given."""
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        service = open_service(settings, metrics, model, index)
+        loaded = load_bundle(settings) if model is None or index is None else (model, index)
+        service = new_service(settings, metrics, *loaded)
         service.start()
         forget_killed_workers()
         Image.init()  # all of Pillow's decoders now, not during a request
@@ -82,13 +83,15 @@ def front_may_answer(app: FastAPI) -> bool:
     return not others
 
 
-def open_service(settings: Settings, metrics: Metrics, model: Model | None, index: NeighborIndex | None) -> Service:
-    """Loads what is not given; raises BundleError or ProviderError."""
-    model = model or load_model(
-        settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size
-    )
+def load_bundle(settings: Settings) -> tuple[Model, NeighborIndex]:
+    """The bundle's model, warmed up, and its index; raises BundleError or ProviderError."""
+    model = load_model(settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size)
+    return model, NeighborIndex.load(settings.model_dir / INDEX, model.dim, model.class_names)
+
+
+def new_service(settings: Settings, metrics: Metrics, model: Model, index: NeighborIndex) -> Service:
+    """Decoder, model and index with their queues, not started yet."""
     metrics.set_model(model.name, model.provider)
-    index = NeighborIndex.load(settings.model_dir / INDEX, model.dim, model.class_names) if index is None else index
     threadpool_limits(settings.inference_threads, user_api="blas")  # numpy's own threads would fight for the cores
     limits: dict[str, Any] = {
         "max_batch_size": settings.max_batch_size,

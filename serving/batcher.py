@@ -72,7 +72,7 @@ class DynamicBatcher(Generic[I, O]):
         self._timeout_s = timeout_s
         self._on_batch = on_batch
         self._queue: deque[Group[I, O]] = deque()
-        self._waiting = 0
+        self.waiting = 0  # items
         self._running: list[Group[I, O]] = []
         self._busy_since: float | None = None
         self._forming = False
@@ -90,11 +90,6 @@ class DynamicBatcher(Generic[I, O]):
 
     def _accepts(self, now: float) -> bool:
         return not self._draining and (self._busy_since is None or now - self._busy_since <= self._timeout_s)
-
-    @property
-    def queue_size(self) -> int:
-        """Items that wait for a batch."""
-        return self._waiting
 
     def start(self) -> None:
         """Begins to answer; to be called inside the event loop."""
@@ -131,11 +126,11 @@ class DynamicBatcher(Generic[I, O]):
         now = time.perf_counter()
         if loop is None or not self._accepts(now):
             raise Draining("the service is stopping, or its model hangs; try another instance")
-        if self._waiting + size > self._max_queue_size:
-            raise Overloaded(f"{self._waiting} images are waiting already; try again later")
+        if self.waiting + size > self._max_queue_size:
+            raise Overloaded(f"{self.waiting} images are waiting already; try again later")
         group: Group[I, O] = Group(items, done, now)
         self._queue.append(group)
-        self._waiting += size
+        self.waiting += size
         if not self._forming and not self._running:
             self._forming = True
             self._idle.clear()
@@ -150,7 +145,7 @@ class DynamicBatcher(Generic[I, O]):
         batch, size = self._running, 0
         while self._queue and size + len(self._queue[0].items) <= self.max_batch_size:
             group = self._queue.popleft()
-            self._waiting -= len(group.items)
+            self.waiting -= len(group.items)
             if not group.settled:
                 batch.append(group)
                 size += len(group.items)
@@ -193,7 +188,7 @@ class DynamicBatcher(Generic[I, O]):
             last = first + len(group.items)
             _give(group, Results(results[first:last], started - group.since, run_s))
             first = last
-        self._on_batch(size, run_s, self._waiting)
+        self._on_batch(size, run_s, self.waiting)
 
     def _expire(self) -> None:
         """Ends groups that have waited longer than the timeout, and schedules itself for the next one."""

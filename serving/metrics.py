@@ -1,14 +1,13 @@
 """What Prometheus reads. With several workers, all of them write into one folder and any of them answers for all."""
 
 import os
-import shutil
-import tempfile
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -96,10 +95,13 @@ class Metrics:
         return generate_latest(registry)
 
 
-def share_between_workers() -> Path:
-    """Makes the workers' common folder; must happen before the first of these metrics is made."""
-    folder = Path(tempfile.mkdtemp(prefix="fewlabel-metrics-"))
-    os.environ[MULTIPROCESS_VARIABLE] = str(folder)
+def share_between_workers() -> TemporaryDirectory[str]:
+    """Makes the workers' common folder, which lasts as long as the context that is returned.
+
+    Must happen before the first of these metrics is made.
+    """
+    folder = TemporaryDirectory(prefix="fewlabel-metrics-", ignore_cleanup_errors=True)
+    os.environ[MULTIPROCESS_VARIABLE] = folder.name
     return folder
 
 
@@ -117,8 +119,3 @@ def forget_killed_workers() -> None:
             os.kill(pid, 0)
         except ProcessLookupError:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def remove_shared(folder: Path) -> None:
-    """Removes the common folder, when all workers have stopped."""
-    shutil.rmtree(folder, ignore_errors=True)

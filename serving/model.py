@@ -2,14 +2,14 @@
 
 import logging
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from models.manifest import MODEL, BundleError, Manifest, TensorSpec
-from serving.sessions import BATCH, CPU, GraphError, Runner, open_runner, open_session
+from serving.sessions import BATCH, CPU, GraphError, Provider, Runner, open_runner, open_session
 
 logger = logging.getLogger("serving")
 
@@ -67,9 +67,7 @@ class OnnxModel:
         return list(map(Prediction, classes, probabilities, embeddings, known, novelty))
 
 
-def load_model(
-    folder: Path, provider: Literal["auto", "cpu", "cuda"], threads: int, max_batch_size: int = 64
-) -> OnnxModel:
+def load_model(folder: Path, provider: Provider, threads: int, max_batch_size: int = 64) -> OnnxModel:
     """Loads and warms up the bundle in `folder`; on CUDA it takes at most `max_batch_size` images at once.
 
     Raises BundleError when its hashes, tensors or classes disagree with its manifest, and ProviderError when

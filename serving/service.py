@@ -116,11 +116,6 @@ class Service:
     batcher: DynamicBatcher[NDArray[np.uint8], Prediction]
     searcher: DynamicBatcher[Query, list[Neighbor]]
 
-    @property
-    def accepting(self) -> bool:
-        """Whether images are taken now."""
-        return self.batcher.accepting
-
     def start(self) -> None:
         """Begins to answer; to be called inside the event loop."""
         self.batcher.start()

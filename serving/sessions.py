@@ -20,6 +20,7 @@ CUDA_OPTIONS = {"use_tf32": "0"}
 """TF32 rounds factors to 10 bits: answers would differ from the CPU's, and from card to card."""
 BATCH = "batch"
 """What the graph calls its dynamic dimension."""
+Provider = Literal["auto", "cpu", "cuda"]
 Run = Callable[[list[str], dict[str, NDArray[np.uint8]]], list[NDArray[np.float32]]]
 """Names of outputs, and inputs by their names → these outputs: a session's `run`."""
 
@@ -39,9 +40,7 @@ class Runner(NamedTuple):
     run: Run
 
 
-def open_runner(
-    path: Path, session: InferenceSession, wanted: Literal["auto", "cpu", "cuda"], threads: int, largest: int
-) -> Runner:
+def open_runner(path: Path, session: InferenceSession, wanted: Provider, threads: int, largest: int) -> Runner:
     """Runs the graph of `session`, which is `path` on the CPU, there or on CUDA, in batches of at most `largest`.
 
     Raises ProviderError when `wanted` is "cuda" and CUDA does not work.

@@ -161,7 +161,7 @@ async def live() -> Response:
 async def ready(running: Running) -> Response:
     """Whether images are taken now; send none when they are not."""
     model = running.service.model
-    if not running.service.accepting:
+    if not running.service.batcher.accepting:
         raise Draining("the service is stopping")
     return as_response(Reply(answers.to_json({"status": "ready", "model": model.name, "provider": model.provider})))
 
@@ -169,7 +169,7 @@ async def ready(running: Running) -> Response:
 @router.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(running: Running) -> Response:
     """Prometheus's text format."""
-    running.metrics.waiting.set(running.service.batcher.queue_size)
+    running.metrics.waiting.set(running.service.batcher.waiting)
     return as_response(Reply(running.metrics.render(), "text/plain; version=0.0.4; charset=utf-8"))
 
 

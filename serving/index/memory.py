@@ -43,11 +43,7 @@ class NeighborIndex:
     """
 
     def __init__(
-        self,
-        ids: list[str],
-        embeddings: NDArray[np.floating],
-        labels: list[str],
-        given: NDArray[np.bool_],
+        self, ids: list[str], embeddings: NDArray[np.floating], labels: list[str], given: NDArray[np.bool_]
     ) -> None:
         if not len(ids) == len(embeddings) == len(labels) == len(given):
             raise ValueError("ids, embeddings, labels and given must be equally long")
