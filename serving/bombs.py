@@ -14,16 +14,13 @@ MAX_GIF_BLOCKS = 10_000
 
 def refuse_many_blocks(content: bytes) -> None:
     """Raises TooLarge when a JPEG, PNG or GIF has more blocks than any real picture."""
-    limit = MAX_BLOCKS
     if content.startswith(b"\xff\xd8"):
-        blocks = max(_jpeg_segments(content), content.count(b"\xff\xda"))
+        too_many = max(_jpeg_segments(content), content.count(b"\xff\xda")) > MAX_BLOCKS
     elif content.startswith(b"\x89PNG"):
-        blocks = _png_chunks(content)
-    elif content.startswith(b"GIF8"):
-        blocks, limit = _gif_blocks(content), MAX_GIF_BLOCKS
+        too_many = _png_chunks(content) > MAX_BLOCKS
     else:
-        return
-    if blocks > limit:
+        too_many = content.startswith(b"GIF8") and _gif_blocks(content) > MAX_GIF_BLOCKS
+    if too_many:
         raise TooLarge("the image has more metadata blocks or scans than any real picture")
 
 

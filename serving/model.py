@@ -91,11 +91,10 @@ def check_tensors(folder: Path, manifest: Manifest, session: InferenceSession) -
     if actual != list(manifest.inputs) or actual != [taken]:
         raise BundleError(f"{folder / MODEL}: takes {actual}, the manifest says {manifest.inputs} and {taken}")
     outputs = [TensorSpec(one.name, DTYPES.get(one.type, one.type), tuple(one.shape)) for one in session.get_outputs()]
-    if outputs != list(manifest.outputs):
-        raise BundleError(f"{folder / MODEL}: gives {outputs}, the manifest says {manifest.outputs}")
     classes = len(manifest.class_names)
     dim = next((one.shape[-1] for one in outputs if one.name == "embedding"), "dim")
     shapes = {"logits": (classes,), "probabilities": (classes,), "embedding": (dim,), "novelty": ()}
     needed = [TensorSpec(name, "float32", (BATCH, *shape)) for name, shape in shapes.items()]
-    if outputs != needed or not isinstance(dim, int):
-        raise BundleError(f"{folder / MODEL}: gives {outputs}, but {classes} class names need {needed}")
+    if outputs != list(manifest.outputs) or outputs != needed or not isinstance(dim, int):
+        wanted = f"the manifest says {manifest.outputs}, and {classes} class names need {needed}"
+        raise BundleError(f"{folder / MODEL}: gives {outputs}, {wanted}")

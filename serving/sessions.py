@@ -59,7 +59,10 @@ def open_runner(path: Path, session: InferenceSession, wanted: Provider, threads
 def open_session(
     path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int, batch: int | None = None
 ) -> InferenceSession:
-    """A session that has run, for batches of any size, or of `batch` images and no others. Raises GraphError."""
+    """A session that has run on the first of `providers`, for batches of any size, or of `batch` images and no others.
+
+    Raises GraphError, or ProviderError when it ran on the CPU instead.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -73,13 +76,7 @@ def open_session(
         session.run(None, {image.name: blank})
     except Exception as error:  # onnxruntime's exceptions have no common base but this
         raise GraphError(f"{path}: onnxruntime cannot run it: {error}") from error
-    return session
-
-
-def open_cuda_session(path: Path, threads: int, batch: int) -> InferenceSession:
-    """A session that has run on CUDA. Raises GraphError or ProviderError."""
-    session = open_session(path, [(CUDA, CUDA_OPTIONS), CPU], threads, batch)
-    if session.get_providers()[0] != CUDA:  # it says so only once it has run
+    if session.get_providers()[0] == CPU and providers != [CPU]:  # it says so only once it has run
         raise ProviderError("onnxruntime fell back to the CPU")
     return session
 
@@ -91,7 +88,7 @@ def _on_cuda(path: Path, threads: int, largest: int) -> "Buckets | None":
         return None
     onnxruntime.preload_dlls()
     try:
-        return Buckets(partial(open_cuda_session, path, threads), largest, "cuda")
+        return Buckets(partial(open_session, path, [(CUDA, CUDA_OPTIONS), CPU], threads), largest, "cuda")
     except Exception as error:  # again no common base; a GPU may also lack the memory for the largest batch
         logger.warning("CUDA does not work: %s", error)
         return None
@@ -104,9 +101,8 @@ def cuda_devices() -> int:
     except OSError:
         return 0
     count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
+    error = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))  # 0 is success
+    return 0 if error else count.value
 
 
 class Bucket:
