@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from fastapi import FastAPI
@@ -76,10 +76,10 @@ def create_app_from_environment() -> FastAPI:
 
 def front_may_answer(app: FastAPI) -> bool:
     """Whether no middleware but our own must see every request."""
-    names = [getattr(middleware.cls, "__name__", repr(middleware.cls)) for middleware in app.user_middleware]
-    others = [name for name in names if name != Gate.__name__]
+    others = [middleware.cls for middleware in app.user_middleware if cast(object, middleware.cls) is not Gate]
     if others:
-        logger.warning("every request takes the longer way, through added middleware: %s", ", ".join(others))
+        names = ", ".join(getattr(other, "__name__", repr(other)) for other in others)
+        logger.warning("every request takes the longer way, through added middleware: %s", names)
     return not others
 
 

@@ -198,14 +198,14 @@ def test_a_head_without_end_is_refused(port: int) -> None:
 def test_other_middleware_sees_every_request(digits: Digits, caplog: pytest.LogCaptureFixture) -> None:
     """The front stands aside, and says so."""
 
-    class Marking(BaseHTTPMiddleware):
+    class Gate(BaseHTTPMiddleware):  # the name of our own, which must not let it pass
         async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
             response = await call_next(request)
             response.headers["x-marked"] = "yes"
             return response
 
     app = create_app(Settings(), FakeModel(), fake_index())
-    app.add_middleware(Marking)
+    app.add_middleware(Gate)
     with caplog.at_level(logging.WARNING, "serving"), serving(app=app) as port, connect(port) as connection:
         body = encoded(digits[0][0])
         connection.sendall(request(body) + request(body, "Connection: close"))
@@ -215,7 +215,7 @@ def test_other_middleware_sees_every_request(digits: Digits, caplog: pytest.LogC
         answered = time.perf_counter()
         assert connection.recv(1) == b""
         assert time.perf_counter() - answered < 2
-    assert "Marking" in caplog.text
+    assert "Gate" in caplog.text
 
 
 def test_lost_connections_are_let_go(model: FakeModel, digits: Digits) -> None:
