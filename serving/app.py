@@ -20,7 +20,9 @@ from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
 from serving.http import pages, routes
-from serving.http.front import DIRECT
+from serving.http.bodies import Bodies
+from serving.http.connection import most_connections
+from serving.http.front import DIRECT, MOST
 from serving.http.gate import Gate
 from serving.index.memory import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker
@@ -49,7 +51,14 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again: shorter pauses
         gc.set_threshold(GC_THRESHOLD, 10, 10)
-        yield {"service": service, "settings": settings, "metrics": metrics, DIRECT: front_may_answer(app)}
+        yield {
+            "service": service,
+            "settings": settings,
+            "metrics": metrics,
+            "bodies": Bodies(settings),
+            DIRECT: front_may_answer(app),
+            MOST: most_connections(settings.max_connections),
+        }
         await service.stop()
         forget_worker()
 
@@ -60,8 +69,9 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would name whatever host the client did
     )
-    app.add_middleware(Gate, metrics=metrics)
+    app.add_middleware(Gate, metrics=metrics, hosts=settings.hosts)
     routes.install(app)
     pages.install(app)
     return app

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── MalformedRequest     the request makes no sense
+├── Misdirected          it is meant for another host
 ├── SlowUpload           the body did not arrive in time
 ├── BodyTooLarge         more bytes than allowed
 ├── ModelFailure         the model itself failed: our fault
@@ -21,6 +22,10 @@ class ServiceError(Exception):
 
 class MalformedRequest(ServiceError):
     """The request makes no sense."""
+
+
+class Misdirected(ServiceError):
+    """The request is meant for another host."""
 
 
 class SlowUpload(ServiceError):

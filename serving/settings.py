@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "FEWLABEL_"
 OLD_PREFIX = "DIGITS_"
 """Before version 0.2.0."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class Settings(BaseSettings):
@@ -47,6 +48,15 @@ class Settings(BaseSettings):
     """Images that may wait for the model; more are refused with 503."""
     request_timeout_s: float = Field(10.0, gt=0, le=3600)
     """Seconds that an upload may take to arrive (408 after them), to be decoded and to be answered (504)."""
+    client_timeout_s: float = Field(10.0, gt=0, le=3600)
+    """Seconds that a connection may stay silent, take to send the head of a request, or leave an answer unread."""
+    max_connections: int = Field(1024, ge=1, le=1_000_000)
+    """Connections at once, per worker; at that number the one that has been idle longest makes room for a new one."""
+    max_bodies_bytes: int = Field(256_000_000, ge=1)
+    """Bytes of all request bodies that are held at once, per worker; what comes on top is refused with 503."""
+    allowed_hosts: str = "auto"
+    """Names, with commas between, that requests may give as their Host; `*` allows any. `auto` allows the names of this
+    machine when `host` is one of them, otherwise any."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
     """Largest request body, bytes."""
     max_image_pixels: int = Field(25_000_000, ge=1)
@@ -62,6 +72,14 @@ class Settings(BaseSettings):
                 f"{PREFIX}MAX_BATCH_SIZE ({self.max_batch_size})"
             )
         return self
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """The names that requests may give as their Host, in lower case; None for any."""
+        if self.allowed_hosts == "auto":
+            return LOOPBACK if self.host in LOOPBACK else None
+        names = frozenset(name.strip().lower() for name in self.allowed_hosts.split(","))
+        return None if "*" in names else names
 
     def environment(self) -> dict[str, str]:
         """The variables that make a child process read these same settings."""

@@ -18,28 +18,30 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.http.answers import EMBED, FORMATS, Format, embedding_format
-from serving.http.gate import request_id
-from serving.http.heads import ACCEPT, END, MAX_HEAD_BYTES, REQUEST_ID, HeadReader, NotHTTP, RequestHead
+from serving.http.connection import Connection
+from serving.http.gate import check_host, request_id
+from serving.http.heads import ACCEPT, HOST, REQUEST_ID, HeadReader, NotServed, RequestHead
 from serving.http.passage import Passage
 from serving.http.problems import reply_to, reply_with
 from serving.http.replies import Reply
 from serving.http.uploads import one_image
 from serving.service import Answer, Request
+from serving.settings import Settings
 
 PATIENCE_S = 0.1
 """How long the rest of a body may take before its request passes on, where the timeouts that are set hold."""
 MAX_BODY = 65_536
 """Larger bodies pass on: what the front saves is nothing beside decoding them."""
-MAX_WAITING = 65_536
-"""Bytes behind a request under way, or answers not taken, from which on no more are read."""
 HOT: Mapping[bytes, Format] = {b"POST %b HTTP/1.1" % target: fmt for target, fmt in FORMATS.items()}
 """By the head's first line."""
 DIRECT = "direct"
 """Key of the connection state: whether the front may answer by itself."""
+MOST = "most"
+"""Key of the connection state: how many there may be at once."""
 
 
-class Front(asyncio.Protocol):
-    """One connection; the arguments are what uvicorn gives to the class in `Config(http=…)`."""
+class Front(Connection):
+    """The requests on one connection; the arguments are what uvicorn gives to the class in `Config(http=…)`."""
 
     def __init__(
         self,
@@ -48,59 +50,48 @@ class Front(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._config, self._server, self._state = config, server_state, app_state
-        self._loop = _loop or asyncio.get_running_loop()
+        settings: Settings = app_state["settings"]
+        super().__init__(server_state, settings, app_state[MOST], _loop or asyncio.get_running_loop())
+        self._config, self._state = config, app_state
         self._service, self._metrics = app_state["service"], app_state["metrics"]
-        self._largest: int = min(MAX_BODY, app_state["settings"].max_upload_bytes)
+        self._largest, self._hosts = min(MAX_BODY, settings.max_upload_bytes), settings.hosts
         self._direct: bool = app_state[DIRECT]
         self._heads = HeadReader()
-        self._buffer = b""  # arrived, and not yet part of a request under way
         self._head: RequestHead | None = None  # of the request that arrives, or is under way
         self._format: Format | None = None  # in which the front itself answers it
-        self._busy = False  # whether a request is under way
-        self._last = False  # whether that is the connection's last one
-        self._read_paused = self._write_paused = False
+        self._last = False  # whether the request under way is the connection's last one
         self._request: Request | None = None
         self._passage: Passage | None = None
         self._patience: asyncio.TimerHandle | None = None
-        self._since = time.perf_counter()  # when the request under way began, or the last one ended
         self._id, self._default_lines = "", b""
         self._default_headers: list[tuple[bytes, bytes]] = []
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """asyncio: a client is there."""
-        self._transport = transport
-        self._server.connections.add(self)  # type: ignore[arg-type]
-        self._watch = self._loop.call_later(self._config.timeout_keep_alive, self._close_if_idle)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of one or more requests."""
         self._buffer = self._buffer + data if self._buffer else data
         if not self._busy:
             self._advance()
-        elif self._passage is not None and self._passage.receiving:
+        elif self._passage is not None and self._receiving:
             self._buffer = self._passage.feed(self._buffer)
         if self._buffer:
             self._pause_reading()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
-        self._write_paused = True
+        super().pause_writing()
         if self._inner is not None:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """asyncio: it has caught up."""
-        self._write_paused = False
+        super().resume_writing()
         if self._inner is not None:
             self._inner.resume_writing()
-        self._resume_reading()
         self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: nobody is there to be answered."""
-        self._server.connections.discard(self)
-        self._watch.cancel()
+        super().connection_lost(exc)
         self._cancel_patience()
         if self._request is not None:
             self._request.cancel()
@@ -122,12 +113,16 @@ class Front(asyncio.Protocol):
         """Reads requests from the buffer until one is under way, or more bytes are needed."""
         while not (self._busy or self._write_paused or self._transport.is_closing()):
             if self._head is None and not self._read_head():
+                if self._half_closed:
+                    self._transport.close()
                 return
             assert self._head is not None
             if self._format is None:
                 self._pass_on(self._head)
             elif len(self._buffer) >= (self._head.content_length or 0):
                 self._answer(self._head, self._format)
+            elif self._half_closed:
+                self._transport.close()
             else:
                 self._resume_reading()
                 if self._patience is None:  # many clients send head and body apart
@@ -136,21 +131,14 @@ class Front(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         """Takes the next request's head from the buffer, unless it is incomplete or refused."""
-        if self._buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
-            self._buffer = self._buffer.lstrip(b"\r\n")
-        end = self._buffer.find(END, 0, MAX_HEAD_BYTES) + len(END)
-        if end < len(END):
-            if len(self._buffer) >= MAX_HEAD_BYTES:
-                self._refuse(
-                    reply_with(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"at most {MAX_HEAD_BYTES:,} bytes")
-                )
-            return False
         try:
-            head = self._heads.read(self._buffer[:end])
-        except NotHTTP as error:
-            self._refuse(reply_with(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {error}"))
+            head, self._buffer = self._heads.take(self._buffer)
+        except NotServed as error:
+            self._refuse(error.status, str(error))
             return False
-        self._head, self._buffer, self._format = head, self._buffer[end:], None
+        if head is None:
+            return False
+        self._head, self._format, self._since = head, None, time.perf_counter()
         if self._direct and 0 < (head.content_length or 0) <= self._largest and not head.expects:
             self._format = HOT.get(head.line)
         return True
@@ -161,9 +149,10 @@ class Front(asyncio.Protocol):
             self._cancel_patience()
         body, self._buffer = self._buffer[: head.content_length], self._buffer[head.content_length :]
         self._heads.skip(body)
-        self._busy, self._since, self._id = True, time.perf_counter(), ""
+        self._busy, self._id = True, ""
         try:
             self._id = request_id(head.values(REQUEST_ID))
+            check_host(head.values(HOST), self._hosts)
             if fmt is EMBED:
                 self._format = fmt = embedding_format(b", ".join(head.values(ACCEPT)).decode("latin-1"))
             self._request = self._service.ask(one_image(body), fmt.neighbors, self._on_answer)
@@ -179,7 +168,7 @@ class Front(asyncio.Protocol):
             self._reply(self._format.reply(answer, self._service.model))
         except Exception as error:
             self._fail(error)
-        if self._buffer:
+        if self._buffer or self._half_closed:
             self._advance()
 
     def _fail(self, error: Exception) -> None:
@@ -187,10 +176,10 @@ class Front(asyncio.Protocol):
         self._reply(reply_to(error, self._id))
         self._metrics.count_requests()
 
-    def _refuse(self, reply: Reply) -> None:
-        """Answers what is no request; nothing behind it can be told apart."""
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answers what is no request, and ends the connection: nothing behind it can be told apart."""
         self._last, self._id, self._since = True, request_id(()), time.perf_counter()
-        self._reply(reply)
+        self._reply(reply_with(status, detail))
         self._metrics.count_requests()
 
     def _reply(self, reply: Reply) -> None:
@@ -225,6 +214,14 @@ class Front(asyncio.Protocol):
         self._pause_reading()
 
     @property
+    def _receiving(self) -> bool:
+        return self._passage is not None and self._passage.receiving
+
+    @property
+    def _lingering_since(self) -> float | None:
+        return self._passage.answered_at if self._passage is not None and self._receiving else None
+
+    @property
     def _inner(self) -> Any:
         """uvicorn's protocol, while it is needed."""
         return None if self._passage is None else self._passage.protocol
@@ -236,25 +233,7 @@ class Front(asyncio.Protocol):
             self._resume_reading()
             self._loop.call_soon(self._advance)
 
-    def _pause_reading(self) -> None:
-        if len(self._buffer) > MAX_WAITING and (self._busy or self._write_paused):
-            self._read_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._read_paused and len(self._buffer) <= MAX_WAITING:
-            self._read_paused = False
-            self._transport.resume_reading()
-
     def _cancel_patience(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-
-    def _close_if_idle(self) -> None:
-        """Ends a connection on which nothing was asked for a while; one timer for all its requests."""
-        left_s = self._since + self._config.timeout_keep_alive - time.perf_counter()
-        if left_s <= 0 and not (self._busy or self._head is not None or self._write_paused):
-            self._transport.close()
-        else:
-            self._watch = self._loop.call_later(max(left_s, PATIENCE_S), self._close_if_idle)

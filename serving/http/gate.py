@@ -2,19 +2,24 @@
 
 import itertools
 import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import MalformedRequest
+from serving.errors import MalformedRequest, Misdirected
 from serving.http.problems import reply_to
 from serving.http.replies import REQUEST_ID, Reply
 from serving.metrics import Metrics
 
 MAX_REQUEST_ID = 128
+MAX_SHOWN = 100
+"""Characters of a client's own that are said back to it."""
+AUTHORITY = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+"""A host's name or address, and perhaps a port (RFC 9112, section 3.2; RFC 3986, section 3.2)."""
 _PROCESS = os.urandom(8).hex()
 _NUMBERS = itertools.count()
 
@@ -34,15 +39,28 @@ def request_id(sent: Sequence[bytes]) -> str:
     return f"{_PROCESS}{next(_NUMBERS):016x}"
 
 
+def check_host(sent: Sequence[bytes], allowed: Container[str] | None) -> None:
+    """Raises MalformedRequest unless `sent`, the values of the request's fields Host, are one host.
+
+    Raises Misdirected when it is not one of those allowed (lower case; None allows any): a page that an attacker's
+    name server has pointed at this machine says the attacker's name.
+    """
+    if len(sent) != 1 or not (authority := AUTHORITY.fullmatch(sent[0])):
+        raise MalformedRequest("the request must have one field Host, which names one host (RFC 9112, section 3.2)")
+    if allowed is not None and (host := authority[1].decode().lower()) not in allowed:
+        raise Misdirected(f"{host[:MAX_SHOWN]!r} is not served here; FEWLABEL_ALLOWED_HOSTS names the hosts that are")
+
+
 class Gate:
     """The gates as ASGI middleware: for every request that the front does not answer itself.
 
     Also counts requests by route and status, and answers bugs with a 500.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Container[str] | None) -> None:
         self._app = app
         self._metrics = metrics
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -62,12 +80,19 @@ class Gate:
             await send(message)
 
         try:
-            own_id = request_id([value for name, value in scope["headers"] if name == b"x-request-id"])
+            own_id = request_id(_values(scope, b"x-request-id"))
+            hosts = _values(scope, b"host")
+            if hosts or scope["http_version"] != "1.0":  # which has no such field
+                check_host(hosts, self._hosts)
             await self._app(scope, receive, send_and_count)
         except Exception as error:
             if answered:
                 raise
             await as_response(reply_to(error, own_id))(scope, receive, send_and_count)
+
+
+def _values(scope: Scope, wanted: bytes) -> list[bytes]:
+    return [value.strip(b" \t") for name, value in scope["headers"] if name == wanted]
 
 
 def as_response(reply: Reply) -> Response:

@@ -1,21 +1,35 @@
 """The head of one request: its bytes → what the front decides by. Knows nothing about bodies or connections."""
 
 import re
+from http import HTTPStatus
 
 import httptools
 
 END = b"\r\n\r\n"
 MAX_HEAD_BYTES = 32_768
-ACCEPT, REQUEST_ID = b"\naccept:", b"\nx-request-id:"
+ACCEPT, HOST, REQUEST_ID = b"\naccept:", b"\nhost:", b"\nx-request-id:"
 LENGTH, EXPECT, CODING = b"\ncontent-length:", b"\nexpect:", b"\ntransfer-encoding:"
 """Names of fields, as they stand in a head in lower case."""
+CURRENT, OLD = b" HTTP/1.1", b" HTTP/1.0"
+"""How the first line ends."""
+ABSOLUTE = re.compile(rb"[A-Z]+ [a-z]+://([^/?# ]*)", re.IGNORECASE)
+"""A first line whose target names a host itself."""
 UPGRADE = re.compile(rb"(?<=\n)(?:upgrade|http2-settings):[^\r]*\r\n", re.IGNORECASE)
 CONNECTION = re.compile(rb"(?<=\n)connection:([^\r]*)\r\n", re.IGNORECASE)
 UPGRADE_OPTIONS = (b"upgrade", b"http2-settings")
 
 
-class NotHTTP(Exception):
-    """The bytes are no head of an HTTP/1 request; the text says why."""
+class NotServed(Exception):
+    """The bytes are no head of a request that this service takes; nothing behind them can be told apart.
+
+    Args:
+        status: of the answer.
+        detail: what is wrong.
+    """
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class RequestHead:
@@ -46,7 +60,7 @@ class RequestHead:
 
     @property
     def chunked(self) -> bool:
-        """Whether the body comes in chunks: llhttp refuses other codings at the end."""
+        """Whether the body comes in chunks."""
         return CODING in self._lower
 
     def values(self, name: bytes) -> list[bytes]:
@@ -82,8 +96,22 @@ class HeadReader:
         self._seen = _Seen()
         self._parser = httptools.HttpRequestParser(self._seen)
 
+    def take(self, buffer: bytes) -> tuple[RequestHead | None, bytes]:
+        """The head at the start of `buffer`, None while it is incomplete, and what lies behind it. Raises NotServed."""
+        if buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
+            buffer = buffer.lstrip(b"\r\n")
+        end = buffer.find(END, 0, MAX_HEAD_BYTES) + len(END)
+        if end >= len(END):
+            return self.read(buffer[:end]), buffer[end:]
+        if len(buffer) < MAX_HEAD_BYTES:
+            return None, buffer
+        detail = f"the head has more than {MAX_HEAD_BYTES:,} bytes"
+        if b"\r\n" in buffer:
+            raise NotServed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+        raise NotServed(HTTPStatus.REQUEST_URI_TOO_LONG, detail)
+
     def read(self, raw: bytes) -> RequestHead:
-        """Bytes that end in the first empty line → the head. Raises NotHTTP."""
+        """Bytes that end in the first empty line → the head. Raises NotServed."""
         self._seen.complete = False
         try:
             self._parser.feed_data(raw)
@@ -91,23 +119,48 @@ class HeadReader:
             self.renew()
             without = without_upgrade(raw)
             if without == raw:
-                raise NotHTTP("the method CONNECT is not served") from None
+                raise _bad("the method CONNECT is not served") from None
             return self.read(without)
         except httptools.HttpParserError as error:
             self.renew()
-            raise NotHTTP(str(error)) from None
+            raise _bad(str(error)) from None
         if not self._seen.complete:
             self.renew()
-            raise NotHTTP("its head is incomplete")
+            raise _bad("its head is incomplete")
         try:
-            return RequestHead(raw, self._parser.should_keep_alive())
+            head = RequestHead(raw, self._parser.should_keep_alive())
         except ValueError:  # llhttp allows any number of leading zeros, Python does not
-            raise NotHTTP("its Content-Length is too long") from None
+            raise _bad("its Content-Length is too long") from None
+        if not head.line.endswith(CURRENT) or b"://" in head.line or head.chunked:
+            _check(head)
+        return head
 
     def skip(self, body: bytes) -> None:
         """Passes over the whole body of the head that was read last."""
         if body:
             self._parser.feed_data(body)
+
+
+def _bad(detail: str) -> NotServed:
+    return NotServed(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {detail}")
+
+
+def _check(head: RequestHead) -> None:
+    """What llhttp lets pass and RFC 9112 does not; raises NotServed."""
+    current = head.line.endswith(CURRENT)
+    if not current and not head.line.endswith(OLD):  # section 2.3; llhttp also reads RTSP and others
+        version = head.line.rpartition(b" ")[2]
+        if version.startswith(b"HTTP/"):
+            raise NotServed(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this service speaks HTTP/1.1")
+        raise _bad("its first line does not end in HTTP/1.1")
+    if head.chunked:  # sections 6.1 and 6.3
+        if not current:
+            raise _bad("HTTP/1.0 has no transfer codings")
+        if [coding.lower() for coding in head.values(CODING)] != [b"chunked"]:
+            raise NotServed(HTTPStatus.NOT_IMPLEMENTED, "the only transfer coding that is read is `chunked`")
+    absolute = ABSOLUTE.match(head.line)
+    if absolute and [absolute[1]] != head.values(HOST):  # section 3.2.2
+        raise _bad("its target and its field Host do not name the same host")
 
 
 def without_upgrade(raw: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """The way from a connection to uvicorn's own protocol, one request at a time. Knows no route and no answer."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,9 @@ import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.heads import END, RequestHead
+
+BROKEN = b"?\r\n"
+"""No chunk: uvicorn answers 400 and closes the connection."""
 
 
 class Passage:
@@ -31,8 +35,8 @@ class Passage:
         self._on_through = on_through
         self._missing = 0
         self._chunks: _Chunks | None = None
-        self.answered = True
-        """Whether the last request's response is complete."""
+        self.answered_at: float | None = 0.0
+        """When the last request's response was complete; None while it is not."""
         self.lost = False
         self.protocol = open_protocol()
         """uvicorn's; None when the passage is lost."""
@@ -46,26 +50,29 @@ class Passage:
 
     def begin(self, head: RequestHead) -> None:
         """Hands over the next request's head."""
-        self.answered, self._missing = False, head.content_length or 0
+        self.answered_at, self._missing = None, head.content_length or 0
         self._chunks = _Chunks(head.raw) if head.chunked else None
         self.protocol.data_received(head.raw)
 
     def feed(self, data: bytes) -> bytes:
         """Hands over as much of `data` as belongs to the request's body; gives back what lies behind it."""
-        size = min(self._missing, len(data)) if self._chunks is None else self._chunks.count(data)
-        if size and not self._transport.is_closing():
-            self.protocol.data_received(data[:size])
+        if self._chunks is None:
+            body, data = data[: self._missing], data[self._missing :]
+        else:
+            body, data = self._chunks.read(data)
+        if body and not self._transport.is_closing():
+            self.protocol.data_received(body)
         # After the hand-over: where uvicorn refuses these bytes, `close` must still see a request under way.
         if self._chunks is None:
-            self._missing -= size
+            self._missing -= len(body)
         elif self._chunks.complete:
             self._chunks = None
-        if self.answered and not self.receiving:
+        if self.answered_at is not None and not self.receiving:
             self._on_through()
-        return data[size:]
+        return data
 
     def _on_response(self) -> None:
-        self.answered = True
+        self.answered_at = time.perf_counter()
         if not self.receiving:
             self._on_through()
 
@@ -80,7 +87,7 @@ class Passage:
 
     def close(self) -> None:
         """Ends the connection; when no request is under way, only this passage: the front closes idle connections."""
-        if self.answered and not self.receiving:
+        if self.answered_at is not None and not self.receiving:
             self.lose(None)
         elif not self.lost:
             self._transport.close()
@@ -104,10 +111,16 @@ def _telling(app: ASGIApp, on_response: Callable[[], None]) -> ASGIApp:
     return tell
 
 
-class _Seen:
+class _Body:
     """What the parser calls back."""
 
-    complete = False
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.complete = False
+
+    def on_body(self, piece: bytes) -> None:
+        """httptools: a part of a chunk."""
+        self.pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """httptools: that was all of the body."""
@@ -115,34 +128,37 @@ class _Seen:
 
 
 class _Chunks:
-    """Where a chunked body ends (RFC 9112, section 7.1), told by llhttp, which does not say at which byte.
+    """Reads a chunked body and writes it anew, without extensions and trailers, which uvicorn would take for fields.
 
-    A chunked message ends in an empty line, so it is fed in pieces that end in one: the end is then a piece's end.
+    llhttp does not say at which byte the body ends (RFC 9112, section 7.1). It ends in an empty line, so llhttp is fed
+    in pieces that end in one: the end is then a piece's end.
     """
 
     def __init__(self, head: bytes) -> None:
-        self._seen = _Seen()
+        self._body = _Body()
         self._tail = b""
-        self._parser = httptools.HttpRequestParser(self._seen)
+        self._parser = httptools.HttpRequestParser(self._body)
         self._parser.feed_data(head)
 
     @property
     def complete(self) -> bool:
         """Whether the body has ended."""
-        return self._seen.complete
+        return self._body.complete
 
-    def count(self, data: bytes) -> int:
-        """How many bytes of `data` belong to the body; all of them when it is damaged, which uvicorn finds out too."""
+    def read(self, data: bytes) -> tuple[bytes, bytes]:
+        """What came → chunks for uvicorn, and what lies behind the body; broken chunks for a broken body."""
         carried, searched = len(self._tail), 0
         data, start = self._tail + data, carried
+        self._body.pieces = []
         while start < len(data) and not self.complete:
             found = data.find(END, searched)
             end = found + len(END) if found >= 0 else len(data)
             try:
                 self._parser.feed_data(data[start:end])
             except httptools.HttpParserError:
-                self._seen.complete = True
-                return len(data) - carried
+                self._body.complete = True
+                return BROKEN, b""
             self._tail = b"" if found >= 0 else data[searched:][-3:]
             start = searched = end
-        return start - carried
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in self._body.pieces)
+        return chunks + (b"0\r\n\r\n" if self.complete else b""), data[start:]

@@ -25,6 +25,7 @@ class Problem(NamedTuple):
 
 PROBLEMS: dict[type[errors.Failure], Problem] = {
     errors.MalformedRequest: Problem(400, "The request makes no sense"),
+    errors.Misdirected: Problem(421, "The request is meant for another host"),
     errors.SlowUpload: Problem(408, "The body did not arrive in time"),
     errors.BodyTooLarge: Problem(413, "More bytes than allowed"),
     TooLarge: Problem(413, "More pixels, or blocks, than allowed"),

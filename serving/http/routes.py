@@ -1,6 +1,5 @@
 """What FastAPI sees: every route with its parameters and documentation. Answers are written in `answers`."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar, cast
 
@@ -10,18 +9,17 @@ from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from models.pictures.errors import PictureError
-from serving.errors import Draining, Failure, MalformedRequest, ServiceError, SlowUpload
+from serving.errors import Draining, Failure, MalformedRequest, ServiceError
 from serving.http import answers, schemas
+from serving.http.bodies import Bodies
 from serving.http.gate import as_response
 from serving.http.problems import PROBLEMS, reply, reply_with
 from serving.http.replies import OCTETS, Reply
-from serving.http.uploads import check_size, many_images, one_image
+from serving.http.uploads import many_images, one_image
 from serving.metrics import Metrics
 from serving.service import Service
-from serving.settings import Settings
 
 MAX_VECTOR_BYTES = 200_000
 """Largest body of a vector query: more than 4,096 numbers with all their digits."""
@@ -31,7 +29,7 @@ class State:
     """What the lifespan hands to each request."""
 
     service: Service
-    settings: Settings
+    bodies: Bodies
     metrics: Metrics
 
 
@@ -56,38 +54,17 @@ def _post(
     return router.post(path, tags=[tag], response_model=answer, responses=responses, openapi_extra=body)
 
 
-async def read_body(request: Request, settings: Settings, max_bytes: int | None = None) -> bytes:
-    """The request's whole body, never more than `max_bytes` of it in memory; by default what is set.
-
-    Raises SlowUpload, BodyTooLarge or MalformedRequest.
-    """
-    limit = settings.max_upload_bytes if max_bytes is None else max_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal():
-        check_size(int(declared), limit)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(settings.request_timeout_s):
-            async for chunk in request.stream():
-                body += chunk
-                check_size(len(body), limit)
-    except TimeoutError:
-        raise SlowUpload(f"the body did not arrive within {settings.request_timeout_s} s") from None
-    except ClientDisconnect:
-        raise MalformedRequest("the connection closed inside the body") from None
-    return bytes(body)
-
-
 async def answer_one(request: Request, running: State, fmt: answers.Format) -> Response:
     """What `fmt` says of the image in the request."""
-    content = one_image(await read_body(request, running.settings))
-    answer = await running.service.answer(content, fmt.neighbors)
+    async with running.bodies.of(request) as body:
+        answer = await running.service.answer(one_image(body), fmt.neighbors)
     return as_response(fmt.reply(answer, running.service.model))
 
 
 async def answer_many(request: Request, running: State, render: answers.Render, others: answers.Fields) -> Response:
     """What `render` says of each image in the request, and `others` of all."""
-    found = await running.service.answer_many(many_images(await read_body(request, running.settings)))
+    async with running.bodies.of(request) as body:
+        found = await running.service.answer_many(many_images(body))
     return as_response(answers.batch_reply(found, running.service.model, render, others))
 
 
@@ -130,8 +107,10 @@ async def search(request: Request, running: Running, k: Neighbors = answers.DEFA
 @_post("/search/vector", "similar images", schemas.Found, schemas.VECTOR_BODY)
 async def search_vector(request: Request, running: Running, k: Neighbors = answers.DEFAULT_NEIGHBORS) -> Response:
     """Which images of the index lie nearest to this embedding; it need not be normalised."""
-    body, service = await read_body(request, running.settings, MAX_VECTOR_BYTES), running.service
-    neighbors = await service.search(unit_vector(body, service.model.dim), k)
+    service = running.service
+    async with running.bodies.of(request, MAX_VECTOR_BYTES) as body:
+        vector = unit_vector(body, service.model.dim)
+    neighbors = await service.search(vector, k)
     return as_response(Reply(answers.to_json(answers.similar(neighbors, service.model))))
 
 

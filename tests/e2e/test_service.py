@@ -104,7 +104,7 @@ def test_hostile_uploads_get_their_4xx_at_once_and_leave_no_memory_behind(
 
 def test_a_connection_that_closes_inside_the_body_is_no_error_of_ours(service: Service, client: httpx.Client) -> None:
     with socket.create_connection(service.address()) as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
     time.sleep(0.2)
     assert 'status="500"' not in client.get("/metrics").text
     assert not any("Traceback" in line for line in service.log)
@@ -113,7 +113,7 @@ def test_a_connection_that_closes_inside_the_body_is_no_error_of_ours(service: S
 def test_an_upload_that_never_ends_is_refused_in_time() -> None:
     with running_service("--request-timeout-s", "0.3") as service, ExitStack() as stack:
         connection = stack.enter_context(socket.create_connection(service.address(), timeout=10))
-        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 408")
 
 
@@ -124,7 +124,7 @@ def test_what_was_accepted_is_answered_before_the_service_stops(digits: Digits) 
         uploads = [encoded(image) for image in digits[0][:20]]
         connections = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in uploads]
         for connection, body in zip(connections, uploads, strict=True):
-            connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body))
             connection.sendall(body[:100])
         time.sleep(0.3)
         service.process.terminate()

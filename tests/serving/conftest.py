@@ -19,7 +19,9 @@ def model() -> FakeModel:
 @pytest.fixture
 def client(model: FakeModel) -> Iterator[TestClient]:
     settings = Settings(max_upload_bytes=LIMIT, request_timeout_s=0.5, max_batch_size=4, max_queue_size=4)
-    with TestClient(create_app(settings, model, fake_index()), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(settings, model, fake_index()), base_url="http://localhost", raise_server_exceptions=False
+    ) as client:
         yield client
 
 

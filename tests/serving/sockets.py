@@ -1,6 +1,7 @@
 """A real server and plain sockets: requests as the network brings them."""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -17,11 +18,11 @@ from tests.serving.fakes import LIMIT, FakeModel, fake_index
 
 
 @contextmanager
-def serving(model: FakeModel | None = None, app: FastAPI | None = None, **options: Any) -> Iterator[int]:
-    """A real server of `app`, or on the fake model; gives its port."""
-    app = app or create_app(Settings(max_upload_bytes=LIMIT, request_timeout_s=5), model, fake_index())
-    options |= {"port": 0, "http": Front, "proxy_headers": False, "ws": "none", "log_level": "warning"}
-    config = uvicorn.Config(app, **options)
+def serving(model: FakeModel | None = None, app: FastAPI | None = None, **limits: Any) -> Iterator[int]:
+    """A real server of `app`, or on the fake model with these settings; gives its port."""
+    settings = Settings(**{"max_upload_bytes": LIMIT, "request_timeout_s": 5, **limits})
+    app = app or create_app(settings, model, fake_index())
+    config = uvicorn.Config(app, port=0, http=Front, proxy_headers=False, ws="none", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -40,8 +41,13 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
+def reset_when_closed(connection: socket.socket) -> None:
+    """Its end is then no half-close, which a client that still waits for its answer may send."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def request(body: bytes, *headers: str, url: str = "/predict", version: str = "1.1") -> bytes:
-    lines = [f"POST {url} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *headers]
+    lines = [f"POST {url} HTTP/{version}", "Host: localhost", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 

@@ -28,13 +28,13 @@ from tests.pictures.uploads import encoded
 from tests.serving.fakes import FakeModel, expected_digit, fake_index
 from tests.serving.sockets import connect, request, responses, serving
 
-LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ZEROS = b"POST / HTTP/1.1\r\nContent-Length: %b5\r\n\r\n" % (b"0" * 5000)
 OK, BAD = "HTTP/1.1 200 OK", "HTTP/1.1 400 Bad Request"
 
 
 def chunked(body: bytes, size: int = 50, trailer: bytes = b"", url: str = "/predict") -> bytes:
-    head = f"POST {url} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    head = f"POST {url} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return head + b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in pieces) + b"0\r\n" + trailer + b"\r\n"
 
@@ -59,7 +59,7 @@ def test_a_request_inside_another_is_its_body(port: int, digits: Digits) -> None
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"BLA\r\n\r\n", b"\0\r\n\r\n", b"GET / HTTP/1.1\nHost: x\n\n\r\n\r\n", ZEROS], ids=range(4)
+    "garbage", [b"BLA\r\n\r\n", b"\0\r\n\r\n", b"GET / HTTP/1.1\nHost: localhost\n\n\r\n\r\n", ZEROS], ids=range(4)
 )
 def test_a_request_followed_by_garbage_is_answered_first(port: int, digits: Digits, garbage: bytes) -> None:
     for first in (request(encoded(digits[0][0])), LIVE, chunked(encoded(digits[0][0]))):
@@ -119,7 +119,7 @@ def test_a_connection_comes_back_from_uvicorn(port: int, digits: Digits, monkeyp
 
 def test_idle_connections_are_closed_and_busy_ones_are_not(model: FakeModel, digits: Digits) -> None:
     body = encoded(digits[0][0])
-    with serving(model, timeout_keep_alive=1) as port, connect(port) as connection:
+    with serving(model, client_timeout_s=1) as port, connect(port) as connection:
         started, number = time.perf_counter(), 0
         while time.perf_counter() - started < 2.5:
             number += 1
@@ -158,7 +158,7 @@ def test_an_offer_to_upgrade_is_ignored(port: int, digits: Digits, url: str, off
 
 def test_connect_is_refused(port: int) -> None:
     with connect(port) as connection:
-        connection.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n" + LIVE)
+        connection.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: localhost:1\r\n\r\n" + LIVE)
         assert responses(connection, 1)[0][0] == BAD
         assert connection.recv(1) == b""
 
@@ -249,7 +249,6 @@ def test_what_the_front_uses_of_uvicorn() -> None:
     config.load()
     assert isinstance(state.connections, set)
     assert isinstance(state.default_headers, list)
-    assert isinstance(config.timeout_keep_alive, int)
 
     async def protocol() -> HttpToolsProtocol:
         return HttpToolsProtocol(config, state, {}, asyncio.get_running_loop())

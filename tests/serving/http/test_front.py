@@ -17,7 +17,7 @@ from serving.http.gate import Gate
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded, enlarged
 from tests.serving.fakes import LIMIT, FakeModel, expected_digit
-from tests.serving.sockets import connect, request, responses, serving
+from tests.serving.sockets import connect, request, reset_when_closed, responses, serving
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_it_is_taken(shortest: httpx.Client, digits: Digits, monkeypatch: pytest
 def test_pipelined_requests_are_answered_in_order(port: int, digits: Digits) -> None:
     """Short cuts, ordinary requests and a failure, all sent at once."""
     sent = b"".join(
-        request(encoded(image)) + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" + request(b"no image")
+        request(encoded(image)) + b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" + request(b"no image")
         for image in digits[0][:8]
     )
     with connect(port) as connection:
@@ -94,7 +94,7 @@ def test_a_request_may_arrive_in_any_pieces(port: int, digits: Digits) -> None:
 
 def test_many_small_chunks_cost_no_more_than_their_bytes(port: int) -> None:
     """Chunked bodies of single bytes, or of empty lines alone: what is refused is refused at once."""
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     lines = b"\r\n" * 100_000
     for body, status in ((b"1\r\nx\r\n" * 150_000, 415), (b"%x\r\n%b\r\n" % (len(lines), lines) * 20, 413)):
         with connect(port) as connection:
@@ -128,6 +128,7 @@ def test_what_nobody_waits_for_is_not_computed(port: int, model: FakeModel, digi
             gone.sendall(request(body))
             last.sendall(request(body))
             time.sleep(0.1)
+            reset_when_closed(gone)
         time.sleep(0.1)
         model.released.set()
         assert responses(first, 1)[0][0] == responses(last, 1)[0][0] == "HTTP/1.1 200 OK"
@@ -168,7 +169,7 @@ def test_many_at_once_get_their_own(port: int, digits: Digits) -> None:
 def test_a_damaged_body_behind_its_answer_ends_the_connection(port: int) -> None:
     """Where the next request begins cannot be told any more."""
     with connect(port) as connection:
-        connection.sendall(b"POST /nowhere HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert responses(connection, 1)[0][0] == "HTTP/1.1 404 Not Found"
         connection.sendall(b"ZZ\r\n")
         time.sleep(0.05)
@@ -179,11 +180,15 @@ def test_a_damaged_body_behind_its_answer_ends_the_connection(port: int) -> None
 
 
 @pytest.mark.parametrize(
-    "one", [request(b"no image", f"X: {'x' * 400}"), b"GET /openapi.json HTTP/1.1\r\nX: %b\r\n\r\n" % (b"x" * 9000)]
+    "one",
+    [
+        request(b"no image", f"X: {'x' * 400}"),
+        b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n" % (b"x" * 9000),
+    ],
 )
 def test_a_client_that_does_not_read_is_not_read_from(one: bytes) -> None:
     """And gets all its answers when it reads again, however long that took."""
-    with serving(timeout_keep_alive=1) as port, connect(port) as connection:
+    with serving() as port, connect(port) as connection:
         sent, limit, stuck = 0, 20_000_000, 0
         connection.setblocking(False)
         while sent < limit and stuck < 15:
@@ -204,7 +209,7 @@ def test_a_client_that_does_not_read_is_not_read_from(one: bytes) -> None:
 def test_a_connection_in_the_middle_of_a_request_is_not_idle(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "PATIENCE_S", 1)
     sent = request(encoded(digits[0][0]))
-    with serving(timeout_keep_alive=1) as port, connect(port) as connection:
+    with serving(client_timeout_s=1) as port, connect(port) as connection:
         time.sleep(0.6)
         connection.sendall(sent[:-10])
         time.sleep(0.7)

@@ -125,8 +125,8 @@ def test_408(client: TestClient, route: str) -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope: Scope = {"type": "http", "method": "POST", "path": route, "query_string": b"", "headers": []}
-    scope["state"] = client.app_state.copy()
+    scope: Scope = {"type": "http", "http_version": "1.0", "method": "POST", "path": route, "headers": []}
+    scope["query_string"], scope["state"] = b"", client.app_state.copy()
     assert client.portal is not None
     client.portal.call(partial(client.app, scope, receive, send))
     check(client, httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"]), 408, route)
@@ -148,7 +148,7 @@ def test_504(client: TestClient, digits: Digits, model: FakeModel, route: str) -
 
 def test_503(digits: Digits) -> None:
     """The service has stopped, but is still asked."""
-    client = TestClient(create_app(Settings(), FakeModel(), fake_index()))
+    client = TestClient(create_app(Settings(), FakeModel(), fake_index()), base_url="http://localhost")
     with client:
         pass
     for route in ROUTES:
