@@ -90,11 +90,6 @@ class Connection(asyncio.Protocol):
         """Whether the request under way has not arrived whole."""
         raise NotImplementedError
 
-    @property
-    def _lingering_since(self) -> float | None:
-        """When the request under way was answered, if it still arrives."""
-        raise NotImplementedError
-
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answers what is no request, and ends the connection."""
         raise NotImplementedError
@@ -111,12 +106,10 @@ class Connection(asyncio.Protocol):
 
     def _let_go_if_late(self) -> None:
         """Ends a connection whose client is waited for too long; one timer for all its requests."""
-        lingering = self._lingering_since
-        waits = self._write_paused or lingering is not None or not self._busy
-        left_s = (lingering or self._since) + self._timeout_s - time.perf_counter()
-        if left_s > 0 or not waits:
+        left_s = self._since + self._timeout_s - time.perf_counter()
+        if left_s > 0 or (self._busy and not self._write_paused):
             self._watch = self._loop.call_later(max(left_s, TICK_S), self._let_go_if_late)
-        elif self._busy or self._write_paused:
+        elif self._write_paused:
             self._transport.abort()  # what is written may never be taken
         elif self._buffer:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the head did not arrive within {self._timeout_s} s")

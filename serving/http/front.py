@@ -133,14 +133,17 @@ class Front(Connection):
         """Takes the next request's head from the buffer, unless it is incomplete or refused."""
         try:
             head, self._buffer = self._heads.take(self._buffer)
+            if head is None:
+                return False
+            self._format = None
+            if self._direct and 0 < (head.content_length or 0) <= self._largest and not head.expects:
+                self._format = HOT.get(head.line)
+            if self._format is None:
+                head.check()
         except NotServed as error:
             self._refuse(error.status, str(error))
             return False
-        if head is None:
-            return False
-        self._head, self._format, self._since = head, None, time.perf_counter()
-        if self._direct and 0 < (head.content_length or 0) <= self._largest and not head.expects:
-            self._format = HOT.get(head.line)
+        self._head, self._since = head, time.perf_counter()
         return True
 
     def _answer(self, head: RequestHead, fmt: Format) -> None:
@@ -206,20 +209,18 @@ class Front(Connection):
         self._busy = True
         if self._passage is None or self._passage.lost:
             uvicorn = partial(HttpToolsProtocol, self._config, self._server, self._state, self._loop)
-            self._passage = Passage(self._transport, uvicorn, self._on_through)
+            self._passage = Passage(self._transport, self._loop, uvicorn, self._on_through)
         arrived, self._buffer = self._buffer, b""
         self._resume_reading()  # first: from here on uvicorn may pause it for the body
         self._passage.begin(head)
         self._buffer = self._passage.feed(arrived)
         self._pause_reading()
+        if self._half_closed and self._receiving:
+            self._transport.close()
 
     @property
     def _receiving(self) -> bool:
         return self._passage is not None and self._passage.receiving
-
-    @property
-    def _lingering_since(self) -> float | None:
-        return self._passage.answered_at if self._passage is not None and self._receiving else None
 
     @property
     def _inner(self) -> Any:
@@ -229,7 +230,9 @@ class Front(Connection):
     def _on_through(self) -> None:
         """A request that was passed on is answered."""
         self._busy, self._head, self._since = False, None, time.perf_counter()
-        if not self._transport.is_closing():
+        if self._passage is not None and self._passage.broken:
+            self._transport.close()
+        elif not self._transport.is_closing():
             self._resume_reading()
             self._loop.call_soon(self._advance)
 

@@ -67,6 +67,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # answered as GET; the server leaves the content out (RFC 9110, section 9.3.2)
+            scope = {**scope, "method": "GET"}
         started, answered = time.perf_counter(), False
         own_id = request_id(())
 

@@ -10,10 +10,12 @@ MAX_HEAD_BYTES = 32_768
 ACCEPT, HOST, REQUEST_ID = b"\naccept:", b"\nhost:", b"\nx-request-id:"
 LENGTH, EXPECT, CODING = b"\ncontent-length:", b"\nexpect:", b"\ntransfer-encoding:"
 """Names of fields, as they stand in a head in lower case."""
-CURRENT, OLD = b" HTTP/1.1", b" HTTP/1.0"
-"""How the first line ends."""
-ABSOLUTE = re.compile(rb"[A-Z]+ [a-z]+://([^/?# ]*)", re.IGNORECASE)
-"""A first line whose target names a host itself."""
+LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) (HTTP/[0-9]\.[0-9])")
+"""Method, target and version (RFC 9112, section 3)."""
+TARGET = re.compile(rb"/[^#]*|https?://([^/?#]*)[^#]*", re.IGNORECASE)
+"""In origin form, or in absolute form, which names the host itself (section 3.2)."""
+EMPTY_LINES = re.compile(rb"(?:\r\n)+")
+EXPECTATION = re.compile(rb"(?<=\n)expect:[^\r]*\r\n", re.IGNORECASE)
 UPGRADE = re.compile(rb"(?<=\n)(?:upgrade|http2-settings):[^\r]*\r\n", re.IGNORECASE)
 CONNECTION = re.compile(rb"(?<=\n)connection:([^\r]*)\r\n", re.IGNORECASE)
 UPGRADE_OPTIONS = (b"upgrade", b"http2-settings")
@@ -43,7 +45,7 @@ class RequestHead:
 
     def __init__(self, raw: bytes, keep_alive: bool) -> None:
         self.raw = raw
-        """As it came, but for an offer to upgrade, which is taken out."""
+        """As it came, but for an offer to upgrade, and an expectation in HTTP/1.0, which are taken out."""
         self.line = raw[: raw.index(b"\r")]
         """Method, target and version."""
         self.keep_alive = keep_alive
@@ -62,6 +64,27 @@ class RequestHead:
     def chunked(self) -> bool:
         """Whether the body comes in chunks."""
         return CODING in self._lower
+
+    def check(self) -> None:
+        """Refuses what llhttp lets pass and RFC 9112 does not; raises NotServed."""
+        parts = LINE.fullmatch(self.line)
+        if not parts:
+            raise _bad("its first line is no request line")
+        method, target, version = parts.groups()
+        if version not in (b"HTTP/1.1", b"HTTP/1.0"):  # section 2.3
+            raise NotServed(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this service speaks HTTP/1.1")
+        form = TARGET.fullmatch(target)
+        if not form and (method, target) != (b"OPTIONS", b"*"):  # section 3.2
+            raise _bad("its target is no path")
+        if form and form[1] is not None and [form[1].lower()] != [host.lower() for host in self.values(HOST)]:
+            raise _bad("its target and its field Host do not name the same host")
+        if version == b"HTTP/1.0":
+            self.raw = EXPECTATION.sub(b"", self.raw)  # RFC 9110, section 10.1.1
+        if self.chunked:  # sections 6.1 and 6.3
+            if version == b"HTTP/1.0":
+                raise _bad("HTTP/1.0 has no transfer codings")
+            if [coding.lower() for coding in self.values(CODING)] != [b"chunked"]:
+                raise NotServed(HTTPStatus.NOT_IMPLEMENTED, "the only transfer coding that is read is `chunked`")
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of all fields of a name, such as `REQUEST_ID`; without white space around them."""
@@ -98,15 +121,15 @@ class HeadReader:
 
     def take(self, buffer: bytes) -> tuple[RequestHead | None, bytes]:
         """The head at the start of `buffer`, None while it is incomplete, and what lies behind it. Raises NotServed."""
-        if buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
-            buffer = buffer.lstrip(b"\r\n")
+        if empty := EMPTY_LINES.match(buffer):  # RFC 9112, section 2.2
+            buffer = buffer[empty.end() :]
         end = buffer.find(END, 0, MAX_HEAD_BYTES) + len(END)
         if end >= len(END):
             return self.read(buffer[:end]), buffer[end:]
         if len(buffer) < MAX_HEAD_BYTES:
             return None, buffer
         detail = f"the head has more than {MAX_HEAD_BYTES:,} bytes"
-        if b"\r\n" in buffer:
+        if b"\r\n" in buffer[:MAX_HEAD_BYTES]:
             raise NotServed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
         raise NotServed(HTTPStatus.REQUEST_URI_TOO_LONG, detail)
 
@@ -121,6 +144,11 @@ class HeadReader:
             if without == raw:
                 raise _bad("the method CONNECT is not served") from None
             return self.read(without)
+        except httptools.HttpParserInvalidMethodError:
+            self.renew()
+            if LINE.fullmatch(raw[: raw.index(b"\r\n")]):
+                raise NotServed(HTTPStatus.NOT_IMPLEMENTED, "the method is not served") from None
+            raise _bad("its first line is no request line") from None
         except httptools.HttpParserError as error:
             self.renew()
             raise _bad(str(error)) from None
@@ -131,8 +159,6 @@ class HeadReader:
             head = RequestHead(raw, self._parser.should_keep_alive())
         except ValueError:  # llhttp allows any number of leading zeros, Python does not
             raise _bad("its Content-Length is too long") from None
-        if not head.line.endswith(CURRENT) or b"://" in head.line or head.chunked:
-            _check(head)
         return head
 
     def skip(self, body: bytes) -> None:
@@ -143,24 +169,6 @@ class HeadReader:
 
 def _bad(detail: str) -> NotServed:
     return NotServed(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1: {detail}")
-
-
-def _check(head: RequestHead) -> None:
-    """What llhttp lets pass and RFC 9112 does not; raises NotServed."""
-    current = head.line.endswith(CURRENT)
-    if not current and not head.line.endswith(OLD):  # section 2.3; llhttp also reads RTSP and others
-        version = head.line.rpartition(b" ")[2]
-        if version.startswith(b"HTTP/"):
-            raise NotServed(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this service speaks HTTP/1.1")
-        raise _bad("its first line does not end in HTTP/1.1")
-    if head.chunked:  # sections 6.1 and 6.3
-        if not current:
-            raise _bad("HTTP/1.0 has no transfer codings")
-        if [coding.lower() for coding in head.values(CODING)] != [b"chunked"]:
-            raise NotServed(HTTPStatus.NOT_IMPLEMENTED, "the only transfer coding that is read is `chunked`")
-    absolute = ABSOLUTE.match(head.line)
-    if absolute and [absolute[1]] != head.values(HOST):  # section 3.2.2
-        raise _bad("its target and its field Host do not name the same host")
 
 
 def without_upgrade(raw: bytes) -> bytes:

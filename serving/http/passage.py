@@ -1,17 +1,20 @@
 """The way from a connection to uvicorn's own protocol, one request at a time. Knows no route and no answer."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
 import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.heads import END, RequestHead
+from serving.errors import MalformedRequest
+from serving.http.heads import END, MAX_HEAD_BYTES, RequestHead
 
-BROKEN = b"?\r\n"
-"""No chunk: uvicorn answers 400 and closes the connection."""
+LAST_CHUNK = b"0\r\n\r\n"
+FRAME_FACTOR = 8
+"""Bytes that a chunked body may take for each byte of data, besides `MAX_HEAD_BYTES`: chunks of one byte take six."""
+LINGER_S, LINGER_TIMES = 1.0, 10
+"""How long the next bytes of a body may take whose request is answered already, and how often they are waited for."""
 
 
 class Passage:
@@ -21,6 +24,7 @@ class Passage:
 
     Args:
         transport: the connection's.
+        loop: the running one.
         open_protocol: makes uvicorn's protocol.
         on_through: called when a request has arrived whole and its response is complete.
     """
@@ -28,19 +32,23 @@ class Passage:
     def __init__(
         self,
         transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
         open_protocol: Callable[[], Any],
         on_through: Callable[[], None],
     ) -> None:
-        self._transport = transport
+        self._transport, self._loop = transport, loop
         self._on_through = on_through
         self._missing = 0
         self._chunks: _Chunks | None = None
-        self.answered_at: float | None = 0.0
-        """When the last request's response was complete; None while it is not."""
+        self.answered = True
+        """Whether the last request's response is complete."""
+        self.broken = False
+        """Whether the last request's body was damaged: what lies behind it cannot be told apart."""
+        self._moved = False  # whether more of a body has come since this was last asked
         self.lost = False
         self.protocol = open_protocol()
         """uvicorn's; None when the passage is lost."""
-        self.protocol.app = _telling(self.protocol.app, self._on_response)
+        self.protocol.app = self._around(self.protocol.app)
         self.protocol.connection_made(self)
 
     @property
@@ -50,7 +58,7 @@ class Passage:
 
     def begin(self, head: RequestHead) -> None:
         """Hands over the next request's head."""
-        self.answered_at, self._missing = None, head.content_length or 0
+        self.answered, self._missing = False, head.content_length or 0
         self._chunks = _Chunks(head.raw) if head.chunked else None
         self.protocol.data_received(head.raw)
 
@@ -60,6 +68,8 @@ class Passage:
             body, data = data[: self._missing], data[self._missing :]
         else:
             body, data = self._chunks.read(data)
+            self.broken = self._chunks.broken
+        self._moved = True
         if body and not self._transport.is_closing():
             self.protocol.data_received(body)
         # After the hand-over: where uvicorn refuses these bytes, `close` must still see a request under way.
@@ -67,14 +77,44 @@ class Passage:
             self._missing -= len(body)
         elif self._chunks.complete:
             self._chunks = None
-        if self.answered_at is not None and not self.receiving:
+        if self.answered and not self.receiving:
             self._on_through()
         return data
 
     def _on_response(self) -> None:
-        self.answered_at = time.perf_counter()
-        if not self.receiving:
+        self.answered, self._moved = True, False
+        if self.receiving:
+            self._loop.call_later(LINGER_S, self._linger, LINGER_TIMES)
+        else:
             self._on_through()
+
+    def _linger(self, times: int) -> None:
+        """Waits for the rest of a body whose request is answered: closing at once could lose the answer."""
+        if self.answered and self.receiving and not self.lost:
+            if self._moved and times:
+                self._moved = False
+                self._loop.call_later(LINGER_S, self._linger, times - 1)
+            else:
+                self._transport.close()
+
+    def _around(self, app: ASGIApp) -> ASGIApp:
+        """`app`, which tells when its response is complete; outside of all middleware, which may hold parts back."""
+
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            async def receive_whole() -> Message:
+                message = await receive()
+                if self.broken:
+                    raise MalformedRequest("the chunked body is damaged (RFC 9112, section 7.1)")
+                return message
+
+            async def send_and_tell(message: Message) -> None:
+                await send(message)
+                if message["type"] == "http.response.body" and not message.get("more_body", False):
+                    self._on_response()
+
+            await app(scope, receive_whole, send_and_tell)
+
+        return run
 
     def lose(self, error: Exception | None) -> None:
         """The connection is lost, or uvicorn's protocol is no longer needed."""
@@ -87,7 +127,7 @@ class Passage:
 
     def close(self) -> None:
         """Ends the connection; when no request is under way, only this passage: the front closes idle connections."""
-        if self.answered_at is not None and not self.receiving:
+        if self.answered and not self.receiving:
             self.lose(None)
         elif not self.lost:
             self._transport.close()
@@ -95,20 +135,6 @@ class Passage:
     def __getattr__(self, name: str) -> Any:
         """All else is the connection's own."""
         return getattr(self._transport, name)
-
-
-def _telling(app: ASGIApp, on_response: Callable[[], None]) -> ASGIApp:
-    """`app`, which calls back when its response is complete; outside of all middleware, which may hold parts back."""
-
-    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_and_tell(message: Message) -> None:
-            await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                on_response()
-
-        await app(scope, receive, send_and_tell)
-
-    return tell
 
 
 class _Body:
@@ -136,6 +162,8 @@ class _Chunks:
 
     def __init__(self, head: bytes) -> None:
         self._body = _Body()
+        self.broken = False
+        self._surplus = 0  # bytes of extensions, trailers and the like, less what the data excuses
         self._tail = b""
         self._parser = httptools.HttpRequestParser(self._body)
         self._parser.feed_data(head)
@@ -146,7 +174,7 @@ class _Chunks:
         return self._body.complete
 
     def read(self, data: bytes) -> tuple[bytes, bytes]:
-        """What came → chunks for uvicorn, and what lies behind the body; broken chunks for a broken body."""
+        """What came → chunks for uvicorn, and what lies behind the body: nothing when it is broken."""
         carried, searched = len(self._tail), 0
         data, start = self._tail + data, carried
         self._body.pieces = []
@@ -156,9 +184,15 @@ class _Chunks:
             try:
                 self._parser.feed_data(data[start:end])
             except httptools.HttpParserError:
-                self._body.complete = True
-                return BROKEN, b""
+                return self._break()
             self._tail = b"" if found >= 0 else data[searched:][-3:]
             start = searched = end
+        self._surplus += start - carried - FRAME_FACTOR * sum(map(len, self._body.pieces))
+        if self._surplus > MAX_HEAD_BYTES:
+            return self._break()
         chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in self._body.pieces)
-        return chunks + (b"0\r\n\r\n" if self.complete else b""), data[start:]
+        return chunks + (LAST_CHUNK if self.complete else b""), data[start:]
+
+    def _break(self) -> tuple[bytes, bytes]:
+        self._body.complete = self.broken = True
+        return LAST_CHUNK, b""

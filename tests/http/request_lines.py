@@ -140,7 +140,6 @@ METHODS = [
             "/health/live": "200",
             "/health/ready": "200",
             "/metrics": "200",
-            "/": "200",
             "/docs": "200",
             "/predict": "405",
             "/predict/batch": "405",

@@ -172,11 +172,7 @@ def test_a_damaged_body_behind_its_answer_ends_the_connection(port: int) -> None
         connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert responses(connection, 1)[0][0] == "HTTP/1.1 404 Not Found"
         connection.sendall(b"ZZ\r\n")
-        time.sleep(0.05)
-        with suppress(ConnectionError):
-            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert responses(connection, 1)[0][0] == "HTTP/1.1 400 Bad Request"
-            assert connection.recv(1) == b""
+        assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize(
