@@ -4,7 +4,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 import httpx2 as httpx
 import numpy as np
