@@ -1,26 +1,20 @@
 """Settings → server: `python -m serving --help`."""
 
-import math
 import os
 import sys
-from typing import Any
+from functools import partial
 
-import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from models.manifest import BundleError
 from serving import logs
-from serving.app import create_app, load_bundle
-from serving.http.front import Front
+from serving.app import create_app, load_bundle, run_worker
+from serving.http import server
 from serving.metrics import share_between_workers
 from serving.sessions import ProviderError
 from serving.settings import PREFIX, Settings, mistaken_variables
-
-LIMITS_PER_REQUEST = 3
-"""A request may take one timeout to arrive, one to be decoded and one to be answered."""
-STOP_GRACE_S = 5
-"""How much longer than that the server waits for its last requests when it stops."""
+from serving.workers import StartupFailure, Workers
 
 
 def read_settings(arguments: list[str]) -> Settings:
@@ -44,25 +38,15 @@ def describe(location: tuple[int | str, ...], message: str, given: object) -> st
 
 def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; what was accepted by then is answered."""
-    options: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "access_log": False,
-        "log_config": None,  # one form for all lines: serving/logs.py
-        "server_header": False,
-        "proxy_headers": False,  # the client's address is not used
-        "http": Front,
-        "ws": "none",
-        "timeout_graceful_shutdown": math.ceil(LIMITS_PER_REQUEST * settings.request_timeout_s) + STOP_GRACE_S,
-    }
+    listener = server.bind(settings.host, settings.port)
     # Loaded before the first worker, so that a bad bundle or provider is one clear message.
     model, index = load_bundle(settings)
     if settings.workers == 1:
-        uvicorn.run(create_app(settings, model, index), **options)
+        server.serve(create_app(settings, model, index), settings, listener)
         return
-    os.environ.update(settings.environment())
+    del model, index
     with share_between_workers():
-        uvicorn.run("serving.app:create_app_from_environment", factory=True, workers=settings.workers, **options)
+        Workers(partial(run_worker, settings), listener, settings.workers, 2 * server.stop_timeout_s(settings)).run()
 
 
 def main() -> None:
@@ -71,7 +55,7 @@ def main() -> None:
     logs.start(settings.log_format)
     try:
         serve(settings)
-    except (BundleError, ProviderError) as error:
+    except (BundleError, ProviderError, server.CannotListen, StartupFailure, OSError) as error:
         sys.exit(str(error))
 
 

@@ -2,7 +2,9 @@
 
 import gc
 import logging
-from collections.abc import AsyncIterator, Sequence
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -14,12 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from models.manifest import INDEX
+from models.manifest import INDEX, BundleError
 from models.pictures.preparation import preparation
 from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
-from serving.http import pages, routes
+from serving.http import pages, routes, server
 from serving.http.bodies import Bodies
 from serving.http.connection import most_connections
 from serving.http.front import DIRECT, MOST
@@ -28,6 +30,7 @@ from serving.index.memory import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker
 from serving.model import Model, Prediction, load_model
 from serving.service import Service
+from serving.sessions import ProviderError
 from serving.settings import Settings
 
 logger = logging.getLogger("serving")
@@ -77,11 +80,13 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
     return app
 
 
-def create_app_from_environment() -> FastAPI:
-    """What each of several workers calls."""
-    settings = Settings()
+def run_worker(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """What each of several workers does."""
     logs.start(settings.log_format)
-    return create_app(settings)
+    try:
+        server.serve(create_app(settings, *load_bundle(settings)), settings, listener, on_ready)
+    except (BundleError, ProviderError, server.CannotListen) as error:
+        sys.exit(str(error))
 
 
 def front_may_answer(app: FastAPI) -> bool:

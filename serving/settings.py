@@ -81,10 +81,6 @@ class Settings(BaseSettings):
         names = frozenset(name.strip().lower() for name in self.allowed_hosts.split(","))
         return None if "*" in names else names
 
-    def environment(self) -> dict[str, str]:
-        """The variables that make a child process read these same settings."""
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in self}
-
 
 def mistaken_variables(environment: Iterable[str]) -> list[str]:
     """What is wrong with the names of variables: one line for each that looks like ours and names no setting."""
