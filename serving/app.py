@@ -32,6 +32,7 @@ from serving.model import Model, Prediction, load_model
 from serving.service import Service
 from serving.sessions import ProviderError
 from serving.settings import Settings
+from serving.watchdog import end_process
 
 logger = logging.getLogger("serving")
 
@@ -112,6 +113,8 @@ def new_service(settings: Settings, metrics: Metrics, model: Model, index: Neigh
         "max_batch_size": settings.max_batch_size,
         "max_queue_size": settings.max_queue_size,
         "timeout_s": settings.request_timeout_s,
+        "hang_timeout_s": settings.hang_timeout_s,
+        "on_hang": partial(end_process, settings.hang_timeout_s),
     }
     return Service(
         model,

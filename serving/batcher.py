@@ -6,6 +6,7 @@ on a thread of its own, one hop a batch. Items whose caller was cancelled or tim
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -16,7 +17,8 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Generic, NamedTuple, TypeVar
 
-from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded, ServiceError
+from serving.errors import AnswerTimeout, Draining, Hanging, ModelFailure, Overloaded, ServiceError
+from serving.logs import Bounded
 from serving.waiting import Done, result_of
 
 I = TypeVar("I")
@@ -53,7 +55,9 @@ class DynamicBatcher(Generic[I, O]):
     """Gathers items into batches for one `run` at a time, which happens on a thread of its own.
 
     Args:
-        run: n items → n results, in order; blocking. What it raises reaches every caller of its batch.
+        run: n items → n results, in order; blocking. When it raises, every caller of its batch gets ModelFailure.
+        timeout_s: callers get AnswerTimeout after it; a batch that takes longer hangs, and nothing is taken meanwhile.
+        hang_timeout_s: when a batch has taken so long, `on_hang` is called.
         on_batch: called after each batch with its size, its seconds, and the number of items that wait.
     """
 
@@ -64,13 +68,18 @@ class DynamicBatcher(Generic[I, O]):
         max_batch_size: int,
         max_queue_size: int,
         timeout_s: float,
+        hang_timeout_s: float = math.inf,
         on_batch: Callable[[int, float, int], None] = lambda *_: None,
+        on_hang: Callable[[], None] = lambda: None,
     ) -> None:
         self.max_batch_size = max_batch_size
         self._run = run
         self._max_queue_size = max_queue_size
         self._timeout_s = timeout_s
+        self._hang_timeout_s = hang_timeout_s
         self._on_batch = on_batch
+        self._on_hang = on_hang
+        self._failures = Bounded(per_s=1)  # with their tracebacks
         self._queue: deque[Group[I, O]] = deque()
         self.waiting = 0  # items
         self._running: list[Group[I, O]] = []
@@ -78,6 +87,7 @@ class DynamicBatcher(Generic[I, O]):
         self._forming = False
         self._draining = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle = asyncio.Event()
         self._batches: SimpleQueue[list[Group[I, O]] | None] = SimpleQueue()
@@ -85,11 +95,16 @@ class DynamicBatcher(Generic[I, O]):
 
     @property
     def accepting(self) -> bool:
-        """Whether items are taken, and the model is not hanging in a batch longer than the timeout."""
-        return self._loop is not None and self._accepts(time.perf_counter())
+        """Whether items are taken."""
+        return self._loop is not None and not self._draining and not self.hanging
 
-    def _accepts(self, now: float) -> bool:
-        return not self._draining and (self._busy_since is None or now - self._busy_since <= self._timeout_s)
+    @property
+    def hanging(self) -> bool:
+        """Whether the model has been in a batch for longer than the timeout."""
+        return self._hangs(time.perf_counter())
+
+    def _hangs(self, now: float) -> bool:
+        return self._busy_since is not None and now - self._busy_since > self._timeout_s
 
     def start(self) -> None:
         """Begins to answer; to be called inside the event loop."""
@@ -106,8 +121,9 @@ class DynamicBatcher(Generic[I, O]):
         except TimeoutError:
             for group in list(chain(self._running, self._queue)):
                 _give(group, Draining("the service stopped before the model answered"))
-        if self._expiry:
-            self._expiry.cancel()
+        for timer in (self._expiry, self._watch):
+            if timer:
+                timer.cancel()
         self._batches.put(None)
 
     async def submit(self, items: Sequence[I]) -> Results[O]:
@@ -118,14 +134,16 @@ class DynamicBatcher(Generic[I, O]):
         """Queues `items`, which share a batch: at least one, at most `max_batch_size`.
 
         `done` is given their results, or AnswerTimeout, Draining, or ModelFailure when `run` failed. It costs neither
-        a task nor a future. Raises Overloaded or Draining.
+        a task nor a future. Raises Overloaded, Draining or Hanging.
         """
         size, loop = len(items), self._loop
         if not 0 < size <= self.max_batch_size:
             raise ValueError(f"{size} items are not one batch of at most {self.max_batch_size}")
         now = time.perf_counter()
-        if loop is None or not self._accepts(now):
-            raise Draining("the service is stopping, or its model hangs; try another instance")
+        if loop is None or self._draining:
+            raise Draining("the service is stopping; try another instance")
+        if self._hangs(now):
+            raise Hanging("the model hangs; try another instance")
         if self.waiting + size > self._max_queue_size:
             raise Overloaded(f"{self.waiting} images are waiting already; try again later")
         group: Group[I, O] = Group(items, done, now)
@@ -152,6 +170,9 @@ class DynamicBatcher(Generic[I, O]):
         if batch:
             self._busy_since = time.perf_counter()
             self._batches.put(batch)
+            if self._watch is None and self._hang_timeout_s < math.inf:  # one timer for many batches
+                assert self._loop is not None
+                self._watch = self._loop.call_later(self._hang_timeout_s, self._check_hang)
         elif not self._queue:
             self._idle.set()
 
@@ -161,27 +182,27 @@ class DynamicBatcher(Generic[I, O]):
         while (batch := self._batches.get()) is not None:
             started = time.perf_counter()
             items = [item for group in batch for item in group.items]
-            results: Sequence[O] | Exception
+            results: Sequence[O] | BaseException
             try:
                 results = self._run(items)
                 if len(results) != len(items):
                     raise RuntimeError(f"{len(items)} items gave {len(results)} results")
-            except Exception as error:  # whatever it is, no caller may be left waiting
+            except BaseException as error:  # SystemExit too: no caller may be left waiting, and this thread goes on
                 results = error
-            if self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(self._deliver, results, len(items), started, time.perf_counter())
+            except RuntimeError:  # the loop is closed: nobody waits any more
                 return
-            self._loop.call_soon_threadsafe(self._deliver, results, len(items), started, time.perf_counter())
             del batch, items, results  # what they refer to need not live until the next batch
 
-    def _deliver(self, results: Sequence[O] | Exception, size: int, started: float, ended: float) -> None:
+    def _deliver(self, results: Sequence[O] | BaseException, size: int, started: float, ended: float) -> None:
         """Starts the next batch, then gives each group of the last one its share of the results."""
         batch, self._running, self._busy_since = self._running, [], None
         self._form()
-        if isinstance(results, Exception):
-            failure = ModelFailure(f"the model failed: {results}")
-            failure.__cause__ = results
+        if isinstance(results, BaseException):
+            self._failures.log(logging.ERROR, f"the model failed on a batch of {size}", error=results)
             for group in batch:
-                _give(group, failure)
+                _give(group, ModelFailure("the model failed; the server's log tells more"))
             return
         first, run_s = 0, ended - started
         for group in batch:
@@ -202,6 +223,16 @@ class DynamicBatcher(Generic[I, O]):
         self._expiry = None
         if oldest is not None:
             self._expiry = self._loop.call_later(oldest + self._timeout_s - now, self._expire)
+
+    def _check_hang(self) -> None:
+        """Reports a batch that takes too long, and schedules itself while the model is at work."""
+        assert self._loop is not None
+        self._watch = None
+        if self._busy_since is not None:
+            left_s = self._busy_since + self._hang_timeout_s - time.perf_counter()
+            if left_s <= 0:
+                self._on_hang()
+            self._watch = self._loop.call_later(left_s if left_s > 0 else self._hang_timeout_s, self._check_hang)
 
 
 def _give(group: Group[I, O], result: Results[O] | ServiceError) -> None:

@@ -8,6 +8,7 @@ ServiceError
 ├── ModelFailure         the model itself failed: our fault
 ├── Overloaded           too much waits already
 ├── Draining             the service is stopping
+├── Hanging              the model hangs
 └── AnswerTimeout        the model did not answer in time
 
 Pictures that cannot be read raise `models.pictures.errors.PictureError`.
@@ -46,6 +47,10 @@ class Overloaded(ServiceError):
 
 class Draining(ServiceError):
     """The service is stopping."""
+
+
+class Hanging(ServiceError):
+    """The model hangs."""
 
 
 class AnswerTimeout(ServiceError):

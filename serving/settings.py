@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     allowed_hosts: str = "auto"
     """Names, with commas between, that requests may give as their Host; `*` allows any. `auto` allows the names of this
     machine when `host` is one of them, otherwise any."""
+    hang_timeout_s: float = Field(30.0, gt=0, le=3600)
+    """Seconds that the model may take for one batch before its process ends, to be started again."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
     """Largest request body, bytes."""
     max_image_pixels: int = Field(25_000_000, ge=1)
@@ -70,6 +72,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}MAX_QUEUE_SIZE ({self.max_queue_size}) is smaller than "
                 f"{PREFIX}MAX_BATCH_SIZE ({self.max_batch_size})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _callers_are_answered_before_the_process_ends(self) -> Self:
+        if self.hang_timeout_s < self.request_timeout_s:
+            raise ValueError(
+                f"{PREFIX}HANG_TIMEOUT_S ({self.hang_timeout_s:g}) is smaller than "
+                f"{PREFIX}REQUEST_TIMEOUT_S ({self.request_timeout_s:g})"
             )
         return self
 

@@ -60,9 +60,14 @@ def command(*arguments: str) -> list[str]:
 @contextmanager
 def running_service(*arguments: str) -> Iterator[Service]:
     """The committed bundle, served; whatever happens, the process ends."""
-    process = subprocess.Popen(
-        command("--port", "0", *arguments), cwd=ROOT, stderr=subprocess.PIPE, text=True, env=clean_environment()
-    )
+    with running(command("--port", "0", *arguments)) as service:
+        yield service
+
+
+@contextmanager
+def running(arguments: list[str]) -> Iterator[Service]:
+    """Any command that serves."""
+    process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=clean_environment())
     service = Service(process)
     try:
         service.read_until_it_listens()

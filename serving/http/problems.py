@@ -34,6 +34,7 @@ PROBLEMS: dict[type[errors.Failure], Problem] = {
     errors.ModelFailure: Problem(500, "The model failed"),
     errors.Overloaded: Problem(503, "Too many images are waiting"),
     errors.Draining: Problem(503, "The service is stopping"),
+    errors.Hanging: Problem(503, "The model hangs"),
     errors.AnswerTimeout: Problem(504, "The model did not answer in time"),
 }
 

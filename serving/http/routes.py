@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from models.pictures.errors import PictureError
-from serving.errors import Draining, Failure, MalformedRequest, ServiceError
+from serving.errors import Draining, Failure, Hanging, MalformedRequest, ServiceError
 from serving.http import answers, schemas
 from serving.http.bodies import Bodies
 from serving.http.gate import as_response
@@ -130,18 +130,25 @@ def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
-@router.get("/health/live", tags=["operation"], response_model=schemas.Live)
-async def live() -> Response:
-    """Whether the process answers at all; restart it when it does not."""
+@router.head("/health/live", include_in_schema=False)
+@router.get("/health/live", tags=["operation"], response_model=schemas.Live, responses={503: schemas.PROBLEMS[503]})
+async def live(running: Running) -> Response:
+    """Whether the process can answer at all; restart it when it cannot."""
+    if running.service.batcher.hanging or running.service.searcher.hanging:
+        raise Hanging("the model hangs")
     return as_response(Reply(answers.to_json({"status": "live"})))
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", tags=["operation"], response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
 async def ready(running: Running) -> Response:
     """Whether images are taken now; send none when they are not."""
-    model = running.service.model
-    if not running.service.batcher.accepting:
+    service = running.service
+    if service.batcher.hanging or service.searcher.hanging:
+        raise Hanging("the model hangs")
+    if not (service.batcher.accepting and service.searcher.accepting):
         raise Draining("the service is stopping")
+    model = service.model
     return as_response(Reply(answers.to_json({"status": "ready", "model": model.name, "provider": model.provider})))
 
 

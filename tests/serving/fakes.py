@@ -23,7 +23,7 @@ class FakeModel:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.released = threading.Event()
         self.released.set()
 

@@ -1,6 +1,7 @@
 import asyncio
 import random
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from serving.batcher import DynamicBatcher
-from serving.errors import AnswerTimeout, Draining, ModelFailure, Overloaded
+from serving.errors import AnswerTimeout, Draining, Hanging, ModelFailure, Overloaded
 
 
 class Model:
@@ -20,7 +21,7 @@ class Model:
         self.started = threading.Event()
         self.released = threading.Event()
         self.released.set()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __call__(self, items: Sequence[int]) -> list[int]:
         self.batches.append(list(items))
@@ -81,26 +82,59 @@ def test_a_batch_gathers_while_the_model_is_busy_and_no_longer() -> None:
     assert [len(batch) for batch in model.batches] == [1, 8, 3]
 
 
-def test_a_failing_model_tells_every_caller_and_recovers() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("secret"), SystemExit("secret"), KeyboardInterrupt("secret")])
+def test_a_failing_model_tells_every_caller_and_recovers(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
-        async with running(model) as batcher:
-            model.error = RuntimeError("out of order")
+        async with running(model, timeout_s=2.0) as batcher:
+            model.error = error
             failures = await asyncio.gather(*(batcher.submit([item]) for item in range(5)), return_exceptions=True)
             assert all(isinstance(failure, ModelFailure) for failure in failures)
-            assert "out of order" in str(failures[0])
+            assert "secret" not in str(failures[0])
             model.error = None
             assert (await batcher.submit([21])).values == [42]
 
     model = Model()
     asyncio.run(scenario())
+    assert [record.getMessage() for record in caplog.records] == ["the model failed on a batch of 5"]
+    assert "secret" in caplog.text
 
 
-def test_a_model_that_loses_answers_tells_every_caller() -> None:
+def test_a_model_that_loses_answers_tells_every_caller(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with running(lambda items: items[1:]) as batcher:
-            with pytest.raises(ModelFailure, match="1 items gave 0 results"):
+            with pytest.raises(ModelFailure):
                 await batcher.submit([1])
 
+    asyncio.run(scenario())
+    assert "1 items gave 0 results" in caplog.text
+
+
+def test_a_model_that_hangs_is_reported_once_its_callers_are_answered() -> None:
+    async def scenario() -> None:
+        told: list[float] = []
+        options = {"timeout_s": 0.05, "hang_timeout_s": 0.2, "on_hang": lambda: told.append(time.perf_counter())}
+        async with running(model, **options) as batcher:
+            for item in range(50):  # a model at work does not hang
+                await batcher.submit([item])
+                await asyncio.sleep(0.005)
+            assert not told
+            model.released.clear()
+            started = time.perf_counter()
+            with pytest.raises(AnswerTimeout):
+                await batcher.submit([1])
+            assert batcher.hanging
+            with pytest.raises(Hanging):
+                await batcher.submit([2])
+            await asyncio.sleep(0.3)
+            assert 0.2 <= told[0] - started < 0.3
+            model.released.set()
+            await asyncio.sleep(0.02)
+            assert not batcher.hanging
+            assert (await batcher.submit([2])).values == [4]
+
+    model = Model()
     asyncio.run(scenario())
 
 

@@ -82,9 +82,16 @@ def test_422_for_a_damaged_image(client: TestClient, digits: Digits, model: Fake
     assert not model.batches
 
 
-def test_500_when_the_model_fails(client: TestClient, digits: Digits, model: FakeModel) -> None:
-    model.error = RuntimeError("cosmic ray")
-    assert_problem(client.post("/predict", content=encoded(digits[0][0])), 500, "cosmic ray")
+@pytest.mark.parametrize("error", [RuntimeError("cosmic ray"), SystemExit("cosmic ray")])
+def test_500_when_the_model_fails_and_only_the_log_tells_why(
+    client: TestClient, digits: Digits, model: FakeModel, error: BaseException
+) -> None:
+    model.error = error
+    response = client.post("/predict", content=encoded(digits[0][0]))
+    assert_problem(response, 500, "the model failed; the server's log tells more")
+    assert "cosmic ray" not in response.text
+    model.error = None
+    assert client.post("/predict", content=encoded(digits[0][0])).status_code == 200
 
 
 def test_500_for_a_bug_of_ours_is_counted_and_carries_its_id(
