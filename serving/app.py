@@ -27,7 +27,7 @@ from serving.http.connection import most_connections
 from serving.http.front import DIRECT, MOST
 from serving.http.gate import Gate
 from serving.index.memory import NeighborIndex
-from serving.metrics import Metrics, forget_killed_workers, forget_worker
+from serving.metrics import Metrics, forget_killed_workers, forget_worker, reserve_space
 from serving.model import Model, Prediction, load_model
 from serving.service import Service
 from serving.sessions import ProviderError
@@ -85,8 +85,10 @@ def run_worker(settings: Settings, listener: socket.socket, on_ready: Callable[[
     """What each of several workers does."""
     logs.start(settings.log_format)
     try:
-        server.serve(create_app(settings, *load_bundle(settings)), settings, listener, on_ready)
-    except (BundleError, ProviderError, server.CannotListen) as error:
+        model, index = load_bundle(settings)
+        reserve_space()
+        server.serve(create_app(settings, model, index), settings, listener, on_ready)
+    except (BundleError, ProviderError, server.CannotListen, OSError) as error:
         sys.exit(str(error))
 
 

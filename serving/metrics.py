@@ -18,6 +18,12 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
+FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+"""One of each a worker, as prometheus_client names them."""
+FILE_BYTES = 1 << 18
+"""Room for some thousand series; prometheus_client would make files of 1 MiB with nothing behind them."""
+
+
 class BulkHistogram(Histogram):
     """A histogram that takes many values in the time of a few; relies on how prometheus_client's works inside."""
 
@@ -103,6 +109,23 @@ def share_between_workers() -> TemporaryDirectory[str]:
     folder = TemporaryDirectory(prefix="fewlabel-metrics-", ignore_cleanup_errors=True)
     os.environ[MULTIPROCESS_VARIABLE] = folder.name
     return folder
+
+
+def reserve_space() -> None:
+    """Makes this worker's files, with their blocks on the disk; to be called before its metrics are made.
+
+    They are mapped into memory: to write where a full disk has no block would end the process by SIGBUS.
+    Raises OSError.
+    """
+    for kind in FILES:
+        path = Path(os.environ[MULTIPROCESS_VARIABLE], f"{kind}_{os.getpid()}.db")
+        if path.exists():  # an ended worker had this process id: its counts go on
+            continue
+        try:
+            path.write_bytes(bytes(FILE_BYTES))
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise OSError(error.errno, f"the metrics have no room: {error.strerror}", str(path)) from error
 
 
 def forget_worker() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.metrics import FILES
 from tests.conftest import ROOT
-from tests.e2e.test_service import failure
 from tests.servers import Service, running_service
 from tests.serving.sockets import responses
 
@@ -30,12 +30,18 @@ def workers(service: Service) -> list[int]:
     return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def wait_for(count: int, service: Service) -> None:
-    """Until so many workers have said that they serve."""
+def wait_for(count: int, service: Service, text: str = "running on") -> None:
+    """Until so many lines of the log contain the text: by default until so many workers have begun to serve."""
     deadline = time.monotonic() + 30
-    while sum("running on" in line for line in service.log) < count:
+    while sum(text in line for line in service.log) < count:
         assert time.monotonic() < deadline, service.log
         time.sleep(0.02)
+
+
+def metrics_folder(pid: int) -> Path:
+    """Of a worker that serves."""
+    files = (path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir())
+    return next(file.parent for file in files if file.parent.name.startswith("fewlabel-metrics-"))
 
 
 @contextmanager
@@ -156,6 +162,21 @@ def test_a_killed_worker_is_replaced() -> None:
         assert {ask(service.address()) for _ in range(20)} == {OK}
 
 
+def test_a_disk_without_room_stops_no_worker_that_runs() -> None:
+    with two_workers() as service:
+        folder = metrics_folder(workers(service)[0])
+        assert len(list(folder.iterdir())) == 2 * len(FILES)  # none is made later
+        for path in folder.iterdir():
+            assert 512 * path.stat().st_blocks >= path.stat().st_size
+        limits = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        os.kill(workers(service)[0], signal.SIGKILL)
+        wait_for(1, service, "could not start (exit code 1): the others go on")
+        assert any("the metrics have no room: File too large" in line for line in service.log)
+        assert {ask(service.address()) for _ in range(20)} == {OK}
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, limits)
+        wait_for(3, service)
+
+
 def test_workers_end_when_their_parent_is_killed() -> None:
     with two_workers() as service:
         service.process.kill()
@@ -168,14 +189,6 @@ def test_workers_end_when_their_parent_is_killed() -> None:
             except OSError:  # in the very moment in which the last one ends
                 pass
             assert time.monotonic() < deadline
-
-
-@pytest.mark.parametrize("count", ["1", "2"])
-def test_a_taken_port_is_one_line(count: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        message = failure("--port", str(port), "--workers", count)
-    assert message == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -1,6 +1,9 @@
+from pathlib import Path
+
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.metrics import SECONDS, BulkHistogram, Metrics
+from serving.metrics import FILE_BYTES, FILES, MULTIPROCESS_VARIABLE, SECONDS, BulkHistogram, Metrics, reserve_space
 
 
 def test_many_values_at_once_count_as_each_of_them() -> None:
@@ -29,3 +32,18 @@ def test_noted_requests_are_counted_when_somebody_asks() -> None:
     assert 'fewlabel_requests_total{route="/predict",status="503"} 1.0' in text
     assert 'fewlabel_request_seconds_count{route="/predict"} 3.0' in text
     assert metrics.render().decode() == text
+
+
+def test_a_workers_files_have_their_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MULTIPROCESS_VARIABLE, str(tmp_path))
+    reserve_space()
+    reserve_space()
+    files = list(tmp_path.iterdir())
+    assert len(files) == len(FILES)
+    assert all(512 * file.stat().st_blocks >= file.stat().st_size == FILE_BYTES for file in files)
+
+
+def test_a_folder_without_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MULTIPROCESS_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(OSError, match=r"the metrics have no room: .*nowhere"):
+        reserve_space()
