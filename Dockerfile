@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The service and its bundles, nothing else (.dockerignore says what of models/ goes in): no torch inside.
 #   docker build -t fewlabel . && docker run --rm -p 8000:8000 fewlabel
 # With CUDA (needs the NVIDIA container toolkit):
@@ -8,11 +7,16 @@ FROM python:3.12-slim AS build
 ARG EXTRA=serve
 RUN python -m venv /opt/venv
 WORKDIR /app
-COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
+COPY requirements requirements
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
+    -r "requirements/${EXTRA}.txt"
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY models/__init__.py models/
 COPY serving/__init__.py serving/
-# Editable: the environment points at /app, where the next stage puts the code itself.
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -e ".[${EXTRA}]"
+# Editable: the environment points at /app, where the next stage puts the code itself. Without isolation the build uses
+# the setuptools that was installed above; nothing is downloaded. The service needs neither setuptools nor pip.
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
+    && /opt/venv/bin/pip uninstall --yes setuptools pip
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 fewlabel

@@ -1,7 +1,10 @@
-"""What the Dockerfile puts into the image, told without Docker from its COPY lines and from .dockerignore."""
+"""The image, told without Docker: what the Dockerfile copies and installs, and the command in README that runs it."""
 
 import re
+import tomllib
 from pathlib import Path
+
+import pytest
 
 from models.manifest import MANIFEST, Manifest
 from serving.settings import Settings
@@ -38,6 +41,14 @@ def below(folder: Path, pattern: str) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in folder.rglob(pattern)}
 
 
+def hashed(extra: str) -> dict[str, str]:
+    """Name → version of each package that the image installs for an extra; each must have a hash."""
+    lines = (ROOT / "requirements" / f"{extra}.txt").read_text().replace("\\\n", " ").splitlines()
+    found = [re.fullmatch(r"([a-z0-9-]+)==(\S+) +(;.*?)?( +--hash=sha256:[0-9a-f]{64})+", line) for line in lines[2:]]
+    assert all(found), lines
+    return {match[1]: match[2] for match in found if match}
+
+
 def test_the_image_holds_the_service_and_the_bundles_and_nothing_else() -> None:
     code = below(ROOT / "serving", "*.py") | below(ROOT / "models", "*.py")
     typed = below(ROOT / "serving", "py.typed") | below(ROOT / "models", "py.typed")
@@ -62,6 +73,39 @@ def test_the_last_matching_pattern_of_dockerignore_decides() -> None:
     names = {"models/a.py": False, "models/a/b.py": False, "models/a/b.md": True, "models/a/report/b.png": True}
     names |= {"training/a.py": True, "models/__pycache__/a.pyc": True, "models/a/__pycache__/b.py": True}
     assert {name: ignored(name, patterns) for name in names} == names
+
+
+@pytest.mark.parametrize("extra", ["serve", "serve-cuda"])
+def test_the_image_installs_the_pinned_versions(extra: str) -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {name.lower().replace("_", "-"): version for name, version in (line.split("==") for line in lines)}
+    installed = hashed(extra)
+    added = {"onnxruntime", "setuptools"}  # for other machines than the one that pins; to build the editable package
+    assert installed.keys() - pinned.keys() == added
+    assert {name: pinned[name] for name in installed.keys() - added} == {
+        name: version for name, version in installed.items() if name not in added
+    }
+
+
+@pytest.mark.parametrize("extra", ["serve", "serve-cuda"])
+def test_the_image_installs_all_that_the_extra_names(extra: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {re.split(r"[^\w-]", line)[0] for line in extras["serve"] + extras[extra]} - {"fewlabel"}
+    assert named <= hashed(extra).keys()
+    assert ("nvidia-cudnn-cu13" in hashed(extra)) == (extra == "serve-cuda")
+
+
+def test_the_build_downloads_nothing_but_packages_whose_hashes_it_checks() -> None:
+    runs = [line for line in DOCKERFILE.replace("\\\n", "").splitlines() if line.startswith("RUN ")]
+    create, download, build, user = runs
+    assert create == "RUN python -m venv /opt/venv"
+    assert "pip install" in download
+    assert "--require-hashes --only-binary :all:" in download
+    assert download.endswith('-r "requirements/${EXTRA}.txt"')
+    assert "pip install" in build
+    assert "--no-deps --no-build-isolation -e ." in build
+    assert user.startswith("RUN useradd ")
+    assert not re.search(r"^(ADD|# syntax)", DOCKERFILE, re.MULTILINE)
 
 
 def test_the_image_sets_variables_that_exist() -> None:
