@@ -1,7 +1,5 @@
 # The service and its bundles, nothing else (.dockerignore says what of models/ goes in): no torch inside.
-#   docker build -t fewlabel . && docker run --rm -p 8000:8000 fewlabel
-# With CUDA (needs the NVIDIA container toolkit):
-#   docker build -t fewlabel:cuda --build-arg EXTRA=serve-cuda . && docker run --rm --gpus all -p 8000:8000 fewlabel:cuda
+# README.md ("In a container") has the commands, also those for CUDA (EXTRA=serve-cuda).
 
 FROM python:3.12-slim AS build
 ARG EXTRA=serve
@@ -25,8 +23,12 @@ WORKDIR /app
 COPY models models
 COPY serving serving
 USER 10001
+# onnxruntime can send usage data over the network and keeps an id in the home folder; numpy and OpenCV would start a
+# thread for each core in every process, though the service asks for the threads that it needs.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    OPENBLAS_NUM_THREADS=1 \
     FEWLABEL_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.manifest import MANIFEST, Manifest
+from serving.__main__ import LIMITS_PER_REQUEST, STOP_GRACE_S
 from serving.settings import Settings
 from tests.conftest import ROOT
 
@@ -106,6 +107,19 @@ def test_the_build_downloads_nothing_but_packages_whose_hashes_it_checks() -> No
     assert "--no-deps --no-build-isolation -e ." in build
     assert user.startswith("RUN useradd ")
     assert not re.search(r"^(ADD|# syntax)", DOCKERFILE, re.MULTILINE)
+
+
+def test_readmes_command_takes_all_rights_from_the_container() -> None:
+    command = re.search(r"^docker run (.+?) fewlabel$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert command
+    options = " ".join(command[1].replace("\\\n", " ").split())
+    for option in ("--read-only", "--tmpfs /tmp:size=", "--cap-drop ALL", "--security-opt no-new-privileges"):
+        assert option in options
+    assert re.search(r"--memory \d+g --pids-limit \d+", options)
+    seconds = re.search(r"--stop-timeout (\d+)", options)
+    assert seconds
+    assert int(seconds[1]) > LIMITS_PER_REQUEST * Settings().request_timeout_s + STOP_GRACE_S
+    assert re.search(r"^USER [1-9]\d*$", LAST_STAGE, re.MULTILINE)
 
 
 def test_the_image_sets_variables_that_exist() -> None:
