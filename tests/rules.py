@@ -110,8 +110,8 @@ def users_of_the_laboratory(root: Path) -> list[str]:
 
 
 def laboratory_in_a_key(root: Path, patterns: tuple[str, ...]) -> list[str]:
-    """Rule 4: a run's key does not depend on the experiments; `patterns` are the files that it depends on."""
-    names = (path.relative_to(root).as_posix() for one in patterns for path in (root / "training").glob(one))
+    """Rule 4: a run's key does not depend on the experiments; `patterns` are the modules that it depends on."""
+    names = (path.relative_to(root).as_posix() for one in patterns for path in (root / "training").glob(f"{one}.py"))
     return [name for name in names if fnmatch(name, LABORATORY)]
 
 

@@ -94,7 +94,7 @@ def test_rule_4_stages_and_experiments_stand_alone(tree: Tree) -> None:
     )
     assert rules.linked_stages(root) == ["training/stages/a.py: training.stages.b.train"]
     assert rules.users_of_the_laboratory(root) == ["training/report.py: training.experiments"]
-    assert rules.laboratory_in_a_key(root, ("*.py", "experiments/*.py")) == ["training/experiments/b.py"]
+    assert rules.laboratory_in_a_key(root, ("*", "experiments/*")) == ["training/experiments/b.py"]
 
 
 def test_rule_5_digits_stay_where_they_are_the_subject(tree: Tree) -> None:

@@ -1,6 +1,6 @@
 """Checkpoints on disk: a run that is killed at any moment and started again resumes, and ends with the same weights.
 
-Knows nothing about what the stages do: each hands over parts that have a state.
+Knows nothing about what the stages do: each hands over `parts`, by name, that have a state.
 """
 
 import hashlib
@@ -53,45 +53,38 @@ class Checkpoint:
         """The folder's name, which is the run's key."""
         return self._folder.name if self._folder else "unnamed"
 
-    def stage(self, name: str, parts: Mapping[str, Stateful]) -> "StageCheckpoint":
-        """The file of one stage."""
-        folder = self._shared.get(name, self._folder)
-        return StageCheckpoint(folder / f"{name}.pt" if folder else None, parts)
+    def share(self, stage: str, folder: Path) -> None:
+        """Keeps the file of `stage` in `folder`, shared with other runs; `clear` does not delete it."""
+        self._shared[stage] = folder
 
-    def share(self, name: str, folder: Path) -> None:
-        """Keeps the file of stage `name` in `folder`, shared with other runs; `clear` does not delete it."""
-        self._shared[name] = folder
+    def resume(self, stage: str, parts: Mapping[str, Stateful]) -> int:
+        """Restores the parts of `stage` from its file; returns how much of it was done, 0 without a file."""
+        path = self._file(stage)
+        if path is None or not path.exists():
+            return 0
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+        return int(saved["done"])
+
+    def save(self, stage: str, parts: Mapping[str, Stateful], done: int) -> None:
+        """Writes how much of `stage` is done and the state of its parts, atomically."""
+        path = self._file(stage)
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        torch.save({"done": done, "parts": {name: part.state_dict() for name, part in parts.items()}}, partial)
+        partial.replace(path)
 
     def clear(self) -> None:
         """Deletes the run's folder."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-
-class StageCheckpoint:
-    """The file of one stage: how much of it is done, and the state of its parts at that moment."""
-
-    def __init__(self, path: Path | None, parts: Mapping[str, Stateful]) -> None:
-        self._path = path
-        self._parts = parts
-
-    def resume(self) -> int:
-        """Restores the parts if the file exists; returns how much was done, 0 without a file."""
-        if self._path is None or not self._path.exists():
-            return 0
-        saved = torch.load(self._path, map_location="cpu", weights_only=True)
-        for name, part in self._parts.items():
-            part.load_state_dict(saved["parts"][name])
-        return int(saved["done"])
-
-    def save(self, done: int) -> None:
-        """Writes the state of the parts, atomically."""
-        if self._path is None:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        torch.save({"done": done, "parts": {name: part.state_dict() for name, part in self._parts.items()}}, partial)
-        partial.replace(self._path)
+    def _file(self, stage: str) -> Path | None:
+        folder = self._shared.get(stage, self._folder)
+        return folder / f"{stage}.pt" if folder else None
 
 
 def run_key(data: Dataset, conditions: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ Knows nothing about what a stage learns: each hands over a module and a loss.
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -42,25 +42,33 @@ def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device=device).manual_seed(seed)
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where the hardware multiplies it natively (2.9 times faster on a CPU that does), else float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bfloat16(device))
-
-
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 natively."""
+    """Whether `device` multiplies bfloat16 natively; a CPU that does is then 2.9 times faster than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
+class StageSettings(Protocol):
+    """What loop and optimiser read of a stage's settings."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
 class Optimisation:
     """AdamW under a one-cycle learning rate (Smith & Topin 2018, arXiv:1708.07120): warm up, anneal to zero."""
 
-    def __init__(self, module: nn.Module, *, learning_rate: float, weight_decay: float, steps: int) -> None:
-        self._optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
-        warm_up = max(0.1, 2 / (steps + 1))
-        self._schedule = OneCycleLR(self._optimizer, learning_rate, total_steps=steps + 1, pct_start=warm_up)
+    def __init__(self, module: nn.Module, settings: StageSettings, steps: int) -> None:
+        rate, decay, warm_up = settings.learning_rate, settings.weight_decay, max(0.1, 2 / (steps + 1))
+        self._optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay)
+        self._schedule = OneCycleLR(self._optimizer, rate, total_steps=steps + 1, pct_start=warm_up)
         self.history = History()
 
     def step(self, loss: Tensor) -> float:
@@ -107,8 +115,8 @@ class Run:
         return module.to(self.device).to(memory_format=torch.channels_last)
 
     def forward(self, module: nn.Module, images: Tensor) -> Tensor:
-        """`module`'s outputs, computed in the device's precision (`autocast`), as float32."""
-        with autocast(self.device):
+        """`module`'s outputs as float32, computed in bfloat16 where the device has it."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=has_bfloat16(self.device)):
             outputs: Tensor = module(images)
         return outputs.float()
 
@@ -117,53 +125,32 @@ class Run:
         return torch.randint(below, (count,), generator=self.generator, device=self.device)
 
 
-class StageSettings(Protocol):
-    """What the loop reads of a stage's settings."""
-
-    @property
-    def batch_size(self) -> int: ...
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def weight_decay(self) -> float: ...
-
-
+@dataclass
 class Stage:
-    """The training loop of one stage, which goes on from its last checkpoint.
+    """The training loop of one stage, which goes on from its last checkpoint."""
 
-    `done` counts the finished epochs, or groups of `SAVE_EVERY` draws.
+    run: Run
+    name: str
+    """Of the checkpoint, the progress bar and the curves."""
+    module: nn.Module
+    """What is optimised; in training mode meanwhile, in evaluation mode afterwards."""
+    settings: StageSettings
+    parts: Mapping[str, Stateful] = field(default_factory=dict)
+    """What a checkpoint must hold besides module, optimiser and random state."""
+    after_step: Callable[[], None] | None = None
+    """Called after each step."""
+    diagnose: Callable[[], Diagnosis] | None = None
+    """Called after each checkpoint; the monitor shows what it returns."""
+    done: int = field(default=0, init=False)
+    """Finished epochs, or groups of `SAVE_EVERY` draws."""
 
-    Args:
-        name: of the checkpoint, the progress bar and the curves.
-        module: what is optimised; in training mode meanwhile, in evaluation mode afterwards.
-        parts: what a checkpoint must hold besides module, optimiser and random state.
-    """
-
-    def __init__(self, run: Run, name: str, module: nn.Module, settings: StageSettings, **parts: Stateful) -> None:
-        self.done = 0
-        self._run, self._name, self._module, self._settings, self._parts = run, name, module, settings, parts
-
-    def epochs(
-        self,
-        count: int,
-        images: int,
-        loss: Loss,
-        *,
-        after_step: Callable[[], None] | None = None,
-        diagnose: Callable[[], Diagnosis] | None = None,
-    ) -> History:
+    def epochs(self, count: int, images: int, loss: Loss) -> History:
         """Trains on `count` passes over so many images in random order, full batches only; a checkpoint after each.
-
-        Args:
-            after_step: called after each step.
-            diagnose: called after each epoch; the monitor shows what it returns.
 
         Raises:
             ValueError: fewer images than one batch.
         """
-        size, generator = self._settings.batch_size, self._run.generator
+        size, generator = self.settings.batch_size, self.run.generator
         steps = images // size
         if steps == 0:
             raise ValueError(f"{images} images are fewer than one batch of {size}")
@@ -172,40 +159,31 @@ class Stage:
             order = torch.randperm(images, generator=generator, device=generator.device)
             return torch.split(order, size)[:steps]
 
-        return self._train([steps] * count, shuffled, loss, after_step, diagnose)
+        return self._train([steps] * count, shuffled, loss)
 
     def draws(self, steps: int, images: int, loss: Loss) -> History:
         """Trains on `steps` batches drawn with replacement from so many images; a checkpoint every `SAVE_EVERY`."""
-        size = self._settings.batch_size
+        size = self.settings.batch_size
         groups = [min(SAVE_EVERY, steps - start) for start in range(0, steps, SAVE_EVERY)]
-        return self._train(groups, lambda count: (self._run.draw(size, images) for _ in range(count)), loss)
+        return self._train(groups, lambda count: (self.run.draw(size, images) for _ in range(count)), loss)
 
-    def _train(
-        self,
-        groups: list[int],
-        batches: Callable[[int], Iterable[Tensor]],
-        loss: Loss,
-        after_step: Callable[[], None] | None = None,
-        diagnose: Callable[[], Diagnosis] | None = None,
-    ) -> History:
+    def _train(self, groups: list[int], batches: Callable[[int], Iterable[Tensor]], loss: Loss) -> History:
         """`groups` are the numbers of steps between two checkpoints, `batches` makes the batches of so many steps."""
-        run, settings, steps = self._run, self._settings, sum(groups)
-        optimisation = Optimisation(
-            self._module.train(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, steps=steps
-        )
-        own: dict[str, Stateful] = {"module": self._module, "optimisation": optimisation}
-        checkpoint = run.checkpoint.stage(self._name, {**own, "random": RandomState(run.generator), **self._parts})
-        self.done = checkpoint.resume()
+        checkpoint, size, steps = self.run.checkpoint, self.settings.batch_size, sum(groups)
+        optimisation = Optimisation(self.module.train(), self.settings, steps)
+        own: dict[str, Stateful] = {"module": self.module, "optimisation": optimisation}
+        parts = {**own, "random": RandomState(self.run.generator), **self.parts}
+        self.done = checkpoint.resume(self.name, parts)
         resumed = sum(groups[: self.done])
-        with run.monitor.stage(self._name, steps=steps, batch_size=settings.batch_size, done=resumed) as progress:
+        with self.run.monitor.stage(self.name, steps=steps, batch_size=size, done=resumed) as progress:
             for group in groups[self.done :]:
                 for batch in batches(group):  # lazily: a loss draws from the same generator
                     progress.update(optimisation.step(loss(batch)))
-                    if after_step:
-                        after_step()
+                    if self.after_step:
+                        self.after_step()
                 self.done += 1
-                checkpoint.save(self.done)
-                if diagnose:
-                    progress.tell(f"epoch {self.done}", diagnose())
-        self._module.eval()
+                checkpoint.save(self.name, parts, self.done)
+                if self.diagnose:
+                    progress.tell(f"epoch {self.done}", self.diagnose())
+        self.module.eval()
         return optimisation.history

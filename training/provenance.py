@@ -16,16 +16,7 @@ from training.loop import has_bfloat16
 from training.settings import TrainingSettings
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy", "scipy")
-MAKES_WEIGHTS = (
-    "loop.py",
-    "losses.py",
-    "networks.py",
-    "pipeline.py",
-    "pseudo_labels.py",
-    "data/dataset.py",
-    "views/*.py",
-    "stages/*.py",
-)
+MAKES_WEIGHTS = ("loop", "losses", "networks", "pipeline", "pseudo_labels", "data/dataset", "views/*", "stages/*")
 """Modules that the weights of a run depend on."""
 RUNS = Path("runs")
 """Checkpoints of unfinished runs: a run that is started again under the same conditions resumes."""
@@ -52,7 +43,7 @@ def surroundings(device: torch.device) -> dict[str, object]:
 def code_of(package: Path) -> str:
     """Hash of the modules that weights depend on, comments and layout left out."""
     code = hashlib.sha256()
-    for path in sorted(path for pattern in MAKES_WEIGHTS for path in package.glob(pattern)):
+    for path in sorted(path for pattern in MAKES_WEIGHTS for path in package.glob(f"{pattern}.py")):
         code.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
     return code.hexdigest()
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from training.checkpoint import Checkpoint, StageCheckpoint, run_key
+from training.checkpoint import Checkpoint, Stateful, run_key
 from training.data.dataset import Dataset, forget_labels
 from training.pipeline import train
 from training.provenance import code_of
@@ -41,13 +42,13 @@ def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
 ) -> None:
     data = forget_labels(sample, keep=100)
     whole, history = train(data, SMALL)
-    save = StageCheckpoint.save
+    save = Checkpoint.save
 
-    def save_and_die(self: StageCheckpoint, done: int) -> None:
-        save(self, done)
+    def save_and_die(self: Checkpoint, stage: str, parts: Mapping[str, Stateful], done: int) -> None:
+        save(self, stage, parts, done)
         raise Killed
 
-    monkeypatch.setattr(StageCheckpoint, "save", save_and_die)
+    monkeypatch.setattr(Checkpoint, "save", save_and_die)
     checkpoint, deaths = Checkpoint(tmp_path), 0
     while True:
         try:
@@ -66,13 +67,13 @@ def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
 def test_half_a_file_is_never_read(sample: Dataset, tmp_path: Path) -> None:
     """A partly written file lies beside the last complete one, under another name."""
     model = torch.nn.Linear(2, 2)
-    stage = Checkpoint(tmp_path).stage("toy", {"model": model})
-    assert stage.resume() == 0
-    stage.save(1)
+    checkpoint, parts = Checkpoint(tmp_path), {"model": model}
+    assert checkpoint.resume("toy", parts) == 0
+    checkpoint.save("toy", parts, 1)
     (tmp_path / "toy.partial").write_bytes(b"half")
     weights = model.weight.detach().clone()
     torch.nn.init.zeros_(model.weight)
-    assert stage.resume() == 1
+    assert checkpoint.resume("toy", parts) == 1
     assert torch.equal(model.weight, weights)
 
 
@@ -80,11 +81,11 @@ def test_a_shared_stage_is_found_by_other_runs_and_outlives_them(tmp_path: Path)
     one, other = Checkpoint(tmp_path / "one"), Checkpoint(tmp_path / "other")
     for run in (one, other):
         run.share("common", tmp_path / "shared")
-    one.stage("common", {"model": torch.nn.Linear(2, 2)}).save(3)
-    one.stage("own", {"model": torch.nn.Linear(2, 2)}).save(4)
+    one.save("common", {"model": torch.nn.Linear(2, 2)}, 3)
+    one.save("own", {"model": torch.nn.Linear(2, 2)}, 4)
     one.clear()
-    assert other.stage("common", {"model": torch.nn.Linear(2, 2)}).resume() == 3
-    assert other.stage("own", {"model": torch.nn.Linear(2, 2)}).resume() == 0
+    assert other.resume("common", {"model": torch.nn.Linear(2, 2)}) == 3
+    assert other.resume("own", {"model": torch.nn.Linear(2, 2)}) == 0
     assert not (tmp_path / "one").exists()
 
 

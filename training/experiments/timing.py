@@ -29,7 +29,7 @@ def main() -> None:
     images = data.images[: settings.batch_size].to(device)
     backbone = Backbone(data.image_shape, TrainingSettings().teacher_widths)
     model = run.place(nn.Sequential(backbone, ProjectionHead(backbone.dim)))
-    optimisation = Optimisation(model, learning_rate=1e-3, weight_decay=0.0, steps=REPEATS + 5)
+    optimisation = Optimisation(model, settings, REPEATS + 5)
 
     def now() -> float:
         if device.type == "cuda":

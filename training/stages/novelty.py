@@ -100,9 +100,7 @@ def _fit(
     mean, spread = maps.mean(dim=0), maps.std(dim=0) + FLOOR
     maps = (maps - mean) / spread
     head = NoveltyHead(maps.shape[1], settings.hidden, generator)
-    optimisation = Optimisation(
-        head, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, steps=settings.steps
-    )
+    optimisation = Optimisation(head, settings, settings.steps)
     # One call for all draws: each call computes the weights' cumulative sum again.
     draws = torch.multinomial(weights, settings.steps * settings.batch_size, replacement=True, generator=generator)
     for chosen in torch.split(draws, settings.batch_size):

@@ -52,4 +52,4 @@ def pretrain(
         views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, run.generator)
         return objective(*run.forward(model, views).chunk(2))
 
-    return Stage(run, "pretrain", model, settings).epochs(settings.epochs, len(images), loss, diagnose=diagnose)
+    return Stage(run, "pretrain", model, settings, diagnose=diagnose).epochs(settings.epochs, len(images), loss)

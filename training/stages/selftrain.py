@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from training.checkpoint import Stateful
 from training.data.dataset import Dataset
 from training.loop import History, Run, Stage
 from training.networks import Classifier
@@ -60,7 +61,8 @@ def selftrain(
     average = get_ema_multi_avg_fn(settings.teacher_decay)  # type: ignore[no-untyped-call]
     teacher = AveragedModel(classifier, multi_avg_fn=average, use_buffers=True).eval()
     align = DistributionAlignment(neighbours.mean(dim=0))
-    stage = Stage(run, "selftrain", classifier, settings, teacher=teacher, alignment=align)
+    parts: dict[str, Stateful] = {"teacher": teacher, "alignment": align}
+    stage = Stage(run, "selftrain", classifier, settings, parts, lambda: teacher.update_parameters(classifier))
 
     def pseudo_labels(batch: Tensor) -> tuple[Tensor, Tensor]:
         """Classes (n,) int64 of a batch's images, and which of them count, (n,) bool."""
@@ -80,7 +82,7 @@ def selftrain(
         unsupervised = (F.cross_entropy(logits[len(drawn) :], classes, reduction="none") * counts).mean()
         return supervised + unsupervised
 
-    history = stage.epochs(settings.epochs, len(data), loss, after_step=lambda: teacher.update_parameters(classifier))
+    history = stage.epochs(settings.epochs, len(data), loss)
     averaged = teacher.module
     assert isinstance(averaged, Classifier)
     return averaged, history

@@ -198,7 +198,7 @@ def test_too_few_images_for_a_batch_are_refused(sample: Dataset) -> None:
 
 def test_a_diverging_loss_stops_the_run() -> None:
     model = torch.nn.Linear(1, 1)
-    optimisation = Optimisation(model, learning_rate=1.0, weight_decay=0.0, steps=3)
+    optimisation = Optimisation(model, FinetuneSettings(learning_rate=1.0, weight_decay=0.0), 3)
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         optimisation.step(model(torch.tensor([float("nan")])).sum())
 
@@ -218,7 +218,7 @@ def test_the_served_network_is_tiny_and_its_outputs_fit_together(sample: Dataset
 @pytest.mark.parametrize("steps", range(1, 13))
 def test_a_stage_may_be_short(steps: int) -> None:
     model = torch.nn.Linear(1, 1)
-    optimisation = Optimisation(model, learning_rate=0.1, weight_decay=0.0, steps=steps)
+    optimisation = Optimisation(model, FinetuneSettings(learning_rate=0.1, weight_decay=0.0), steps)
     for _ in range(steps):
         optimisation.step(model(torch.ones(1)).sum() ** 2)
     assert len(optimisation.history.loss) == len(optimisation.history.learning_rate) == steps
