@@ -55,11 +55,11 @@ class Metric:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Everything that is known about one bundle."""
 
-    schema_version: int
+    schema_version: int = SCHEMA_VERSION
     name: str
     created: str
     """UTC, ISO 8601."""

@@ -17,8 +17,6 @@ def write(folder: Path, manifest: Manifest, calibration: float, likelihood: floa
         outputs=", ".join(output.name for output in manifest.outputs),
         widths="/".join(map(str, manifest.network["widths"])),
         commit=manifest.git_commit or "unknown",
-        score=manifest.metrics["test_accuracy"],
-        refused=manifest.metrics["test_refused"],
         calibration=calibration,
         likelihood=likelihood,
     )

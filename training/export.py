@@ -14,18 +14,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from models.manifest import (
-    INDEX,
-    MANIFEST,
-    MODEL,
-    SCHEMA_VERSION,
-    BundleError,
-    InputSpec,
-    Manifest,
-    Metric,
-    TensorSpec,
-    sha256,
-)
+from models.manifest import INDEX, MANIFEST, MODEL, BundleError, InputSpec, Manifest, Metric, TensorSpec, sha256
 from training.data.dataset import Dataset
 from training.networks import ServedModel, Shape, count_parameters
 from training.provenance import conditions, packages, plain
@@ -140,15 +129,14 @@ def write_manifest(
     score = metrics["test_accuracy"]
     graph = onnx.load(folder / MODEL).graph
     inputs, outputs = (tuple(_spec(value) for value in values) for values in (graph.input, graph.output))
-    _, channels, height, width = inputs[0].shape
+    channels, height, width = data.image_shape
     manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
         name=settings.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=commit,
         protocol=PROTOCOL.format(score=score, data=data, images=len(data), labels=settings.labels),
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
-        input=InputSpec(data.kind, int(height), int(width), int(channels)),
+        input=InputSpec(data.kind, height, width, channels),
         network={
             "name": type(served.classifier.backbone).__name__,
             "widths": list(settings.student_widths),

@@ -32,13 +32,13 @@ def draw(
 ) -> None:
     """Writes all pictures into `folder`; `answers` are the exported model's to the test images."""
     folder.mkdir(parents=True, exist_ok=True)
-    names, labels = data.class_names, test.labels.numpy()
-    matrix = confusion_matrix(answers.predicted, labels, len(names))
+    labels = test.labels.numpy()
+    matrix = confusion_matrix(answers.predicted, labels, len(test.class_names))
     view_pairs(folder / "views.png", data.images, views)
     curves(folder / "curves.png", history)
-    confusion(folder / "confusion.png", matrix, names, accuracy(answers.predicted, labels))
-    mistakes(folder / "mistakes.png", test.images.numpy(), answers.probabilities, labels, names)
-    embedding_map(folder / "embeddings.png", answers.embedding, labels, names)
+    confusion(folder / "confusion.png", matrix, test.class_names, accuracy(answers.predicted, labels))
+    mistakes(folder / "mistakes.png", test, answers.probabilities)
+    embedding_map(folder / "embeddings.png", test, answers.embedding)
 
 
 def view_pairs(path: Path, images: Tensor, settings: ViewSettings) -> None:
@@ -74,7 +74,7 @@ def _smoothed(values: list[float], window: int = 25) -> NDArray[np.float64]:
     return np.asarray(sums / np.arange(1, len(values) + 1).clip(max=window), np.float64)
 
 
-def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...], accuracy: Metric) -> None:
+def confusion(path: Path, matrix: NDArray[np.int64], names: tuple[str, ...], accuracy: Metric) -> None:
     """The confusion matrix with its counts; colour shows the errors alone, which are few beside the diagonal."""
     errors = matrix.astype(float)
     np.fill_diagonal(errors, np.nan)
@@ -84,25 +84,18 @@ def confusion(path: Path, matrix: NDArray[np.int64], class_names: tuple[str, ...
         if count:
             dark = row != column and count > np.nanmax(errors) / 2
             axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color="white" if dark else "black")
-    ticks = range(len(class_names))
     axis.set(xlabel="predicted", ylabel="true")
-    axis.set_xticks(ticks, class_names)
-    axis.set_yticks(ticks, class_names)
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names)
     interval = f"95 % interval {accuracy.low:.2%} to {accuracy.high:.2%}"
     axis.set_title(f"{accuracy.value:.2%} of {accuracy.n:,} test images right ({interval})", fontsize=9)
     figure.colorbar(shading, label="wrong answers", shrink=0.8)
     _save(figure, path)
 
 
-def mistakes(
-    path: Path,
-    images: NDArray[np.uint8],
-    probabilities: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    class_names: tuple[str, ...],
-) -> None:
+def mistakes(path: Path, test: Dataset, probabilities: NDArray[np.float32]) -> None:
     """The test images named wrong, the 150 most confident first: true class → predicted one, and its probability."""
-    predicted = probabilities.argmax(axis=1)
+    predicted, labels = probabilities.argmax(axis=1), test.labels.numpy()
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:150]
     rows = max(1, math.ceil(len(wrong) / 15))
@@ -110,20 +103,18 @@ def mistakes(
     for axis in axes.flat:
         axis.axis("off")
     for axis, index in zip(axes.flat, wrong, strict=False):
-        axis.imshow(images[index, 0], cmap="gray", vmin=0, vmax=255)
-        truth, guess = class_names[labels[index]], class_names[predicted[index]]
+        axis.imshow(test.images[index, 0].numpy(), cmap="gray", vmin=0, vmax=255)
+        truth, guess = test.class_names[labels[index]], test.class_names[predicted[index]]
         axis.set_title(f"{truth} → {guess}\n{probabilities[index].max():.0%}", fontsize=7)
     _save(figure, path)
 
 
-def embedding_map(
-    path: Path, embeddings: NDArray[np.float32], labels: NDArray[np.int64], class_names: tuple[str, ...]
-) -> None:
+def embedding_map(path: Path, test: Dataset, embeddings: NDArray[np.float32]) -> None:
     """t-SNE (van der Maaten & Hinton 2008) of the first MAP_POINTS embeddings, coloured by true class."""
-    shown, classes = embeddings[:MAP_POINTS], labels[:MAP_POINTS]
+    shown, classes = embeddings[:MAP_POINTS], test.labels[:MAP_POINTS].numpy()
     points = TSNE(metric="cosine", random_state=0).fit_transform(shown)
     figure, axis = plt.subplots(figsize=(7, 6.4), layout="constrained")
-    for index, name in enumerate(class_names):
+    for index, name in enumerate(test.class_names):
         x, y = points[classes == index].T
         axis.scatter(x, y, s=6, label=name)
     axis.set(xticks=[], yticks=[], title=f"t-SNE of {len(shown):,} test embeddings, coloured by true class")
