@@ -109,15 +109,19 @@ class Manifest:
                 known = f"this version knows {SCHEMA_VERSION} only; `make train-export` writes a new bundle"
                 raise ValueError(f"its schema_version is {schema}, {known}")
             manifest = cls(**{**fields, **_typed(fields)})
+            actual = {name: sha256(folder / name) for name in manifest.files}
         except OSError as error:
-            raise BundleError(f"{path}: cannot be read ({error.strerror}); `make train-export` writes one") from error
+            unread = f"{error.filename}: cannot be read ({error.strerror})"
+            raise BundleError(f"{unread}; `make train-export` writes one") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path}: not a manifest ({error})") from error
         for name in (MODEL, INDEX):
             if name not in manifest.files:
                 raise BundleError(f"{path}: lists no {name}")
         for name, expected in manifest.files.items():
-            verify(folder / name, expected)
+            if actual[name] != expected:
+                found = f"its SHA-256 is {actual[name][:12]}…, the manifest says {expected[:12]}…"
+                raise BundleError(f"{folder / name}: {found}")
         return manifest
 
 
@@ -143,13 +147,3 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def verify(path: Path, expected: str) -> None:
-    """Raises BundleError unless `path` has the SHA-256 `expected`."""
-    try:
-        actual = sha256(path)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
-    if actual != expected:
-        raise BundleError(f"{path}: its SHA-256 is {actual[:12]}…, the manifest says {expected[:12]}…")

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 from scipy.signal import lfilter
 
-from models.pictures.strokes import BOX, SIZE, blank, placed
+from models.pictures.strokes import BOX, blank, placed
 
 Images = NDArray[np.uint8]
 """(n, 28, 28) uint8, ink 255 on background 0."""
@@ -44,8 +44,19 @@ def characters(text: str) -> Images:
 
 
 def _character(one: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
+    return _drawing(lambda pen: pen.text((CANVAS // 2, CANVAS // 2), one, 255, font, anchor="mm"))
+
+
+def draw_many(
+    draw: Callable[[ImageDraw.ImageDraw, np.random.Generator], None], n: int, random: np.random.Generator
+) -> Images:
+    """`n` pictures that `draw` (`shape`, `scribble` or `line`) makes."""
+    return np.stack([_drawing(lambda pen: draw(pen, random)) for _ in range(n)])
+
+
+def _drawing(draw: Callable[[ImageDraw.ImageDraw], None]) -> NDArray[np.uint8]:
     image = Image.new("L", (CANVAS, CANVAS))
-    ImageDraw.Draw(image).text((CANVAS // 2, CANVAS // 2), one, 255, font, anchor="mm")
+    draw(ImageDraw.Draw(image))
     return formed(image)
 
 
@@ -59,18 +70,6 @@ def formed(image: Image.Image) -> NDArray[np.uint8]:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     digit = np.asarray(image.crop(box).resize(size, Image.Resampling.BOX), np.float32)
     return placed(digit, digit * (255 / max(float(digit.max()), 1.0)))
-
-
-def draw_many(
-    draw: Callable[[ImageDraw.ImageDraw, np.random.Generator], None], n: int, random: np.random.Generator
-) -> Images:
-    """`n` pictures that `draw` (`shape`, `scribble` or `line`) makes."""
-    images = np.empty((n, SIZE, SIZE), np.uint8)
-    for number in range(n):
-        image = Image.new("L", (CANVAS, CANVAS))
-        draw(ImageDraw.Draw(image), random)
-        images[number] = formed(image)
-    return images
 
 
 def shape(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:

@@ -57,8 +57,8 @@ def outlier_kinds(
     `images` are (n, 1, 28, 28) uint8 digits to be cut up.
     """
 
-    def views(pictures: Images, times: int) -> Tensor:
-        return random_views(_tensor(pictures).repeat(times, 1, 1, 1), WILD, generator)
+    def views(pictures: Images, times: int, settings: ViewSettings = WILD) -> Tensor:
+        return random_views(_tensor(pictures).repeat(times, 1, 1, 1), settings, generator)
 
     letters, signs = drawings.characters(drawings.LETTERS), drawings.characters(drawings.SIGNS)
     return {
@@ -66,9 +66,7 @@ def outlier_kinds(
         "signs": Kind(views(signs, 1 + 4 * drawn // len(signs)), 1.5),
         "shapes": Kind(views(draw_many(drawings.shape, drawn, random), 2), 1.5),
         "scribbles": Kind(views(draw_many(drawings.scribble, 2 * drawn // 3, random), 4), 1.5),
-        "lines": Kind(
-            random_views(_tensor(draw_many(drawings.line, 4 * drawn, random)), ViewSettings(), generator), 1.5
-        ),
+        "lines": Kind(views(draw_many(drawings.line, 4 * drawn, random), 1, ViewSettings()), 1.5),
         "noise": Kind(_tensor(noise(drawn, random)), 0.7),
         "blobs": Kind(_tensor(blobs(2 * drawn, random)), 1.0),
         "stripes": Kind(_tensor(stripes(drawn, random)), 0.4),
@@ -83,8 +81,7 @@ def noise(n: int, random: np.random.Generator) -> Images:
     for number in range(n):
         grid = int(random.integers(2, SIZE + 1))
         greys = Image.fromarray(random.normal(size=(grid, grid)).astype(np.float32))
-        smooth = random.random() < 0.7
-        filter_ = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+        filter_ = Image.Resampling.BICUBIC if random.random() < 0.7 else Image.Resampling.NEAREST
         drawn[number] = np.asarray(greys.resize((SIZE, SIZE), filter_))
     greyed = drawn * random.uniform(20, 150, (n, 1, 1)) + random.uniform(0, 255, (n, 1, 1))
     greyed = np.where(random.random((n, 1, 1)) < 0.3, np.where(greyed > 128, 255, 0), greyed)

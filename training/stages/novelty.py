@@ -105,12 +105,7 @@ def _fit(
     draws = torch.multinomial(weights, settings.steps * settings.batch_size, replacement=True, generator=generator)
     for chosen in torch.split(draws, settings.batch_size):
         optimisation.step(F.binary_cross_entropy_with_logits(head.log_odds(maps[chosen]), is_other[chosen]))
-    _fold_scaling(head, mean, spread)
+    with torch.no_grad():  # the first layer takes the standardisation in: the served graph then needs no node for it
+        head.hidden.weight.div_(spread)
+        head.hidden.bias.sub_(head.hidden.weight @ mean)
     return head.eval()
-
-
-@torch.no_grad()
-def _fold_scaling(head: NoveltyHead, mean: Tensor, spread: Tensor) -> None:
-    """Folds the standardisation of the inputs into the first layer: the served graph then needs no node for it."""
-    head.hidden.weight.div_(spread)
-    head.hidden.bias.sub_(head.hidden.weight @ mean)

@@ -84,15 +84,14 @@ def embed(backbone: Backbone, images: Tensor, dimensions: int) -> Tensor:
 
 def nearest(z: Tensor, neighbours: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Cosines and indices of each unit vector's nearest others, best first: both (n, neighbours)."""
-    cosines, indices = [], []
+    found = []
     for start in range(0, len(z), BATCH_SIZE):
         similar = z[start : start + BATCH_SIZE] @ z.T
         rows = torch.arange(len(similar), device=z.device)
         similar[rows, start + rows] = float("-inf")  # no image is its own neighbour
-        best = similar.topk(neighbours, dim=1)
-        cosines.append(best.values.cpu())
-        indices.append(best.indices.cpu())
-    return torch.cat(cosines).numpy(), torch.cat(indices).numpy()
+        found.append(similar.topk(neighbours, dim=1))
+    cosines, indices = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
+    return cosines, indices
 
 
 def normalised_links(cosines: NDArray[np.float32], indices: NDArray[np.int64]) -> scipy.sparse.csr_array:

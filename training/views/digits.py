@@ -50,11 +50,9 @@ def affine_matrices(n: int, size: int, settings: ViewSettings, generator: torch.
     """
     angle = torch.deg2rad(_uniform(n, -settings.rotation_degrees, settings.rotation_degrees, generator))
     shear = _uniform(n, -settings.shear, settings.shear, generator)
-    scale_x = _uniform(n, 1 - settings.scale, 1 + settings.scale, generator)
-    scale_y = _uniform(n, 1 - settings.scale, 1 + settings.scale, generator)
+    scale_x, scale_y = (_uniform(n, 1 - settings.scale, 1 + settings.scale, generator) for _ in range(2))
     reach = settings.translate_pixels * 2 / size
-    shift_x = _uniform(n, -reach, reach, generator)
-    shift_y = _uniform(n, -reach, reach, generator)
+    shift_x, shift_y = (_uniform(n, -reach, reach, generator) for _ in range(2))
     cos, sin = angle.cos(), angle.sin()
     to_x = torch.stack([cos * scale_x, (shear * cos - sin) * scale_y, shift_x], dim=1)
     to_y = torch.stack([sin * scale_x, (shear * sin + cos) * scale_y, shift_y], dim=1)
