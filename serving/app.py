@@ -4,15 +4,13 @@ import gc
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
 import numpy as np
 from fastapi import FastAPI
-from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
@@ -28,7 +26,7 @@ from serving.http.front import DIRECT, MOST
 from serving.http.gate import Gate
 from serving.index.memory import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker, reserve_space
-from serving.model import Model, Prediction, load_model
+from serving.model import Model, load_model
 from serving.service import Service
 from serving.sessions import ProviderError
 from serving.settings import Settings
@@ -121,11 +119,9 @@ def new_service(settings: Settings, metrics: Metrics, model: Model, index: Neigh
     return Service(
         model,
         Decoder(preparation(model.kind), settings.max_image_pixels, settings.request_timeout_s),
-        DynamicBatcher(partial(run_each, model), on_batch=metrics.observe_batch, **limits),
+        # (height, width) images, one each → one call of the model
+        DynamicBatcher(
+            lambda images: model.run_batch(np.array(images)[:, None]), on_batch=metrics.observe_batch, **limits
+        ),
         DynamicBatcher(index.search, on_batch=lambda *_: metrics.count_requests(), **limits),
     )
-
-
-def run_each(model: Model, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
-    """(height, width) uint8 images, one each → one call of the model."""
-    return model.run_batch(np.array(images)[:, None])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from models.manifest import MODEL, BundleError, Manifest, TensorSpec
-from serving.sessions import BATCH, CPU, GraphError, Provider, Runner, open_runner, open_session
+from serving.sessions import BATCH, CPU, GraphError, Provider, Run, open_run, open_session
 
 logger = logging.getLogger("serving")
 
@@ -51,13 +51,13 @@ class Model(Protocol):
 class OnnxModel:
     """The model of a verified bundle, and what runs its graph."""
 
-    def __init__(self, manifest: Manifest, runner: Runner) -> None:
+    def __init__(self, manifest: Manifest, provider: str, run: Run) -> None:
         self.name = manifest.model
-        self.provider = runner.provider
+        self.provider = provider
         self.class_names = manifest.class_names
         self.kind = manifest.input.kind
         self.dim = int(manifest.outputs[2].shape[1])
-        self._run = runner.run
+        self._run = run
         self._threshold = np.float32(manifest.novelty_threshold)
 
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
@@ -79,7 +79,7 @@ def load_model(folder: Path, provider: Provider, threads: int, max_batch_size: i
     except GraphError as error:
         raise BundleError(str(error)) from error
     check_tensors(folder, manifest, session)
-    model = OnnxModel(manifest, open_runner(folder / MODEL, session, provider, threads, max_batch_size))
+    model = OnnxModel(manifest, *open_run(folder / MODEL, session, provider, threads, max_batch_size))
     logger.info("serving %s on %s", model.name, model.provider)
     return model
 

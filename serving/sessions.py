@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import onnxruntime
@@ -33,27 +33,22 @@ class GraphError(ValueError):
     """onnxruntime cannot run the file."""
 
 
-class Runner(NamedTuple):
-    """A graph that has run."""
-
-    provider: str
-    run: Run
-
-
-def open_runner(path: Path, session: InferenceSession, wanted: Provider, threads: int, largest: int) -> Runner:
+def open_run(path: Path, session: InferenceSession, wanted: Provider, threads: int, largest: int) -> tuple[str, Run]:
     """Runs the graph of `session`, which is `path` on the CPU, there or on CUDA, in batches of at most `largest`.
+
+    Returns the execution provider, and what runs the graph on it.
 
     Raises ProviderError when `wanted` is "cuda" and CUDA does not work.
     """
     buckets = _on_cuda(path, threads, largest) if wanted != "cpu" else None
     if buckets:
-        return Runner(CUDA, buckets.run)
+        return CUDA, buckets.run
     if wanted == "cuda":
         raise ProviderError(
             "--provider cuda, but CUDA does not work here (see the log above): it takes an NVIDIA GPU with "
             "its driver and the extra `serve-cuda`; --provider auto falls back to the CPU"
         )
-    return Runner(CPU, session.run)
+    return CPU, session.run
 
 
 def open_session(

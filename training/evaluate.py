@@ -1,4 +1,4 @@
-"""Accuracy with its confidence interval, confusion matrix, calibration. Knows nothing about networks."""
+"""Accuracy with its confidence interval, calibration. Knows nothing about networks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,6 @@ def share(chosen: NDArray[np.bool_]) -> Metric:
     count, n = int(chosen.sum()), len(chosen)
     interval = binomtest(count, n).proportion_ci(method="wilson")
     return Metric(value=count / n, low=float(interval.low), high=float(interval.high), n=n)
-
-
-def confusion_matrix(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(classes, classes): row the true class, column the predicted one."""
-    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
 def expected_calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15) -> float:

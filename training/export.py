@@ -51,8 +51,7 @@ class Answers(NamedTuple):
 def write_onnx(served: ServedModel, path: Path, shape: Shape) -> None:
     """Writes the graph of images of `shape` (uint8 `image` → `Answers`, dynamic batch) to one self-contained file."""
     example = torch.zeros((2, *shape), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, about its dependencies
+    with warnings.catch_warnings(action="ignore"):  # the exporter's own, about its dependencies
         program = torch.onnx.export(
             served.cpu().eval(),
             (example,),

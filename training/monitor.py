@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training.diagnostics import Diagnosis
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 
 class Monitor:
@@ -30,14 +28,16 @@ class Monitor:
         """Context manager around a stage of so many steps, the first `done` of which an earlier start has made."""
         total, initial = steps * batch_size, done * batch_size
         bar = tqdm(total=total, initial=initial, desc=f"{name:<10}", unit=" images", unit_scale=True, mininterval=0.5)
-        with bar, _writer(self._folder / name, done) if self._folder else nullcontext() as writer:
+        # Appends after step `done`: TensorBoard hides what a killed run wrote beyond its last checkpoint.
+        events = SummaryWriter(str(self._folder / name), purge_step=done + 1) if self._folder else nullcontext()
+        with bar, events as writer:
             yield Progress(bar, writer, batch_size, done)
 
 
 class Progress:
     """One stage's bar: images done, images/s, time left, loss."""
 
-    def __init__(self, bar: "tqdm[NoReturn]", writer: "SummaryWriter | None", batch_size: int, done: int) -> None:
+    def __init__(self, bar: "tqdm[NoReturn]", writer: SummaryWriter | None, batch_size: int, done: int) -> None:
         self._bar, self._writer, self._batch_size, self._step = bar, writer, batch_size, done
 
     def update(self, loss: float) -> None:
@@ -56,10 +56,3 @@ class Progress:
         if self._writer:
             for name, value in asdict(diagnosis).items():
                 self._writer.add_scalar(name, value, self._step)
-
-
-def _writer(folder: Path, done: int) -> "SummaryWriter":
-    """Appends after step `done`; TensorBoard hides what a killed run wrote beyond its last checkpoint."""
-    from torch.utils.tensorboard import SummaryWriter  # imported here: it takes a second
-
-    return SummaryWriter(str(folder), purge_step=done + 1)

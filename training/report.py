@@ -13,11 +13,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
+from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from models.manifest import Metric
 from training.data.dataset import Dataset
-from training.evaluate import accuracy, confusion_matrix
+from training.evaluate import accuracy
 from training.export import Answers
 from training.loop import History
 from training.views.digits import ViewSettings, random_views
@@ -33,7 +34,7 @@ def draw(
     """Writes all pictures into `folder`; `answers` are the exported model's to the test images."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = test.labels.numpy()
-    matrix = confusion_matrix(answers.predicted, labels, len(test.class_names))
+    matrix = confusion_matrix(labels, answers.predicted, labels=range(len(test.class_names)))
     view_pairs(folder / "views.png", data.images, views)
     curves(folder / "curves.png", history)
     confusion(folder / "confusion.png", matrix, test.class_names, accuracy(answers.predicted, labels))

@@ -55,16 +55,11 @@ def telling_channel(picture: Gray) -> Gray:
     """Gray as the eye sees it, or that of red, green and blue in which the ink stands out much better."""
     if picture.ndim == 2:
         return picture
+    channels = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), *cv2.split(picture)]
     step = max(1, max(picture.shape) // THUMBNAIL)
-    small = np.ascontiguousarray(picture[::step, ::step])
-    contrasts = [_contrast(_channel(small, number)) for number in range(4)]
+    contrasts = [_contrast(np.ascontiguousarray(channel[::step, ::step], np.uint8)) for channel in channels]
     best = int(np.argmax(contrasts))
-    return _channel(picture, best if contrasts[best] > 1.5 * contrasts[0] else 0)
-
-
-def _channel(picture: Gray, number: int) -> Gray:
-    """Gray as the eye sees it for 0, else red, green or blue, for 1 to 3."""
-    return _bytes(cv2.extractChannel(picture, number - 1) if number else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    return _bytes(channels[best if contrasts[best] > 1.5 * contrasts[0] else 0])
 
 
 def _contrast(gray: Gray) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.manifest import MODEL, Manifest
 from serving.model import Model, OnnxModel, load_model
-from serving.sessions import CPU, CUDA, CUDA_OPTIONS, Runner, open_session
+from serving.sessions import CPU, CUDA, CUDA_OPTIONS, open_session
 from tests.conftest import BUNDLE, ROOT
 
 LARGEST = 64
@@ -38,7 +38,7 @@ def main() -> None:
     unpadded = open_session(BUNDLE / MODEL, [(CUDA, CUDA_OPTIONS), CPU], 1)
     models = {
         "CUDA, as served": served,
-        "CUDA, no padding, no binding": OnnxModel(Manifest.load(BUNDLE), Runner(CUDA, unpadded.run)),
+        "CUDA, no padding, no binding": OnnxModel(Manifest.load(BUNDLE), CUDA, unpadded.run),
         "CPU, one thread": load_model(BUNDLE, "cpu", 1),
     }
     print(f"| images/s | batches of {LARGEST} | of 1 to {LARGEST} |\n|---|---|---|")

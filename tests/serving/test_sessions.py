@@ -7,7 +7,7 @@ import pytest
 
 from models.manifest import MODEL, Manifest
 from serving.model import OnnxModel, load_model
-from serving.sessions import CPU, Buckets, Runner, open_session
+from serving.sessions import CPU, Buckets, open_session
 from tests.agreement import compare_every_batch_size
 from tests.conftest import BUNDLE, Digits
 
@@ -16,7 +16,7 @@ open_on_cpu = partial(open_session, BUNDLE / MODEL, [CPU], 1)
 
 @pytest.mark.parametrize("largest", [1, 6, 64])
 def test_every_batch_is_answered_as_without_padding(digits: Digits, largest: int) -> None:
-    padded = OnnxModel(Manifest.load(BUNDLE), Runner(CPU, Buckets(open_on_cpu, largest, "cpu").run))
+    padded = OnnxModel(Manifest.load(BUNDLE), CPU, Buckets(open_on_cpu, largest, "cpu").run)
     compare_every_batch_size(padded, load_model(BUNDLE, "cpu", 1), digits[0][:, None], largest, atol=1e-5)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.evaluate import accuracy, confusion_matrix, expected_calibration_error, share
+from training.evaluate import accuracy, expected_calibration_error, share
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
@@ -30,11 +30,6 @@ def test_accuracy_counts() -> None:
 def test_accuracy_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot be scored"):
         accuracy(np.array([], np.int64), np.array([], np.int64))
-
-
-def test_confusion_matrix_has_true_classes_in_rows() -> None:
-    matrix = confusion_matrix(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]), 3)
-    assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
 
 
 def test_calibration_error_of_cases_counted_by_hand() -> None:

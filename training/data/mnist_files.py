@@ -55,10 +55,10 @@ def find(folder: Path, name: str) -> bytes | None:
     None when there is no such file; DataError, naming it, when there is only a wrong one (other data sets use the
     same names).
     """
-    spellings = (name, name.replace("-idx", ".idx"))
-    names = [f"{spelling}{suffix}" for spelling in spellings for suffix in ("", ".gz")]
     wrong: list[DataError] = []
-    for path in (path for spelled in names for path in sorted(folder.rglob(spelled)) if path.is_file()):
+    for path in sorted(path for path in folder.rglob("*-ubyte*") if path.is_file()):
+        if path.name.replace(".idx", "-idx").removesuffix(".gz") != name:
+            continue
         try:
             return read_verified(path, MD5[name])
         except DataError as error:
