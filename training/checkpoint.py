@@ -45,21 +45,16 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._shared: dict[str, Path] = {}
+        self.folder = folder
 
     @property
     def name(self) -> str:
         """The folder's name, which is the run's key."""
-        return self._folder.name if self._folder else "unnamed"
-
-    def share(self, stage: str, folder: Path) -> None:
-        """Keeps the file of `stage` in `folder`, shared with other runs; `clear` does not delete it."""
-        self._shared[stage] = folder
+        return self.folder.name if self.folder else "unnamed"
 
     def resume(self, stage: str, parts: Mapping[str, Stateful]) -> int:
         """Restores the parts of `stage` from its file; returns how much of it was done, 0 without a file."""
-        path = self._file(stage)
+        path = self.file(stage)
         if path is None or not path.exists():
             return 0
         saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -69,7 +64,7 @@ class Checkpoint:
 
     def save(self, stage: str, parts: Mapping[str, Stateful], done: int) -> None:
         """Writes how much of `stage` is done and the state of its parts, atomically."""
-        path = self._file(stage)
+        path = self.file(stage)
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,12 +74,12 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Deletes the run's folder."""
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _file(self, stage: str) -> Path | None:
-        folder = self._shared.get(stage, self._folder)
-        return folder / f"{stage}.pt" if folder else None
+    def file(self, stage: str) -> Path | None:
+        """Where the file of `stage` is, or will be."""
+        return self.folder / f"{stage}.pt" if self.folder else None
 
 
 def run_key(data: Dataset, conditions: Mapping[str, object]) -> str:

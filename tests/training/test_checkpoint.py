@@ -17,6 +17,7 @@ import torch
 from tests.conftest import ROOT
 from training.checkpoint import Checkpoint, Stateful, run_key
 from training.data.dataset import Dataset, forget_labels
+from training.experiments.sharing import SharedCheckpoint
 from training.pipeline import train
 from training.provenance import code_of
 from training.settings import TrainingSettings
@@ -78,9 +79,7 @@ def test_half_a_file_is_never_read(sample: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_shared_stage_is_found_by_other_runs_and_outlives_them(tmp_path: Path) -> None:
-    one, other = Checkpoint(tmp_path / "one"), Checkpoint(tmp_path / "other")
-    for run in (one, other):
-        run.share("common", tmp_path / "shared")
+    one, other = (SharedCheckpoint(tmp_path / name, {"common": tmp_path / "shared"}) for name in ("one", "other"))
     one.save("common", {"model": torch.nn.Linear(2, 2)}, 3)
     one.save("own", {"model": torch.nn.Linear(2, 2)}, 4)
     one.clear()

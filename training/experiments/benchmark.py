@@ -31,7 +31,7 @@ from training.data.dataset import Dataset, keep_labels
 from training.evaluate import accuracy, expected_calibration_error
 from training.experiments.catalogue import EXPERIMENTS, Experiment, find_experiment
 from training.experiments.develop import linear_probe, outputs
-from training.experiments.sharing import pretraining_folder, teacher_folder
+from training.experiments.sharing import SharedCheckpoint, pretraining_folder, teacher_folder
 from training.loop import Run, seeded_generator
 from training.networks import Backbone, Classifier, count_parameters, select_device
 from training.pipeline import train
@@ -57,10 +57,9 @@ def measure(experiment: Experiment, seed: int, full: Dataset, test: Dataset) -> 
     if experiment.supervised:
         classifier = supervised(on_device, seed)
     else:
-        checkpoint = open_checkpoint(data, settings, device)
-        checkpoint.share("pretrain", pretraining_folder(data, settings, device))
-        for stage in ("finetune", "selftrain"):
-            checkpoint.share(stage, teacher_folder(data, settings, device))
+        shared = dict.fromkeys(("finetune", "selftrain"), teacher_folder(data, settings, device))
+        shared["pretrain"] = pretraining_folder(data, settings, device)
+        checkpoint = SharedCheckpoint(open_checkpoint(data, settings, device).folder, shared)
 
         def observe(_stage: str, made: torch.nn.Module | Tensor) -> None:
             if not isinstance(made, Backbone) or not experiment.features:

@@ -21,7 +21,7 @@ from training.data import mnist
 from training.data.dataset import Dataset, keep_labels
 from training.evaluate import accuracy
 from training.experiments.catalogue import find_experiment
-from training.experiments.sharing import pretraining_folder
+from training.experiments.sharing import SharedCheckpoint, pretraining_folder
 from training.networks import Backbone, select_device
 from training.pipeline import train
 from training.provenance import open_checkpoint
@@ -58,8 +58,8 @@ def main(settings: Annotated[TrainingSettings, tyro.conf.arg(name="")], experime
     full = mnist.load(settings.data)[0]
     kept = draw(full.labels, settings.seed)
     settings, data = replace(settings, labels=len(kept)), keep_labels(full, kept)
-    checkpoint = open_checkpoint(data, settings, device)
-    checkpoint.share("pretrain", pretraining_folder(data, settings, device))
+    shared = {"pretrain": pretraining_folder(data, settings, device)}
+    checkpoint = SharedCheckpoint(open_checkpoint(data, settings, device).folder, shared)
     data = data.to(device)
     images, truth = data.images[FIRST:], full.labels[FIRST:].numpy()
     scores: dict[str, dict[str, float]] = {}

@@ -1,15 +1,27 @@
-"""Folders for stages that runs of the laboratory share (`Checkpoint.share`)."""
+"""Checkpoints of stages that runs of the laboratory share, and the folders for them."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from training.checkpoint import run_key
+from training.checkpoint import Checkpoint, run_key
 from training.data.dataset import UNLABELLED, Dataset
 from training.provenance import RUNS, plain, surroundings
 from training.settings import TrainingSettings
 from training.stages.distill import DistillSettings
+
+
+class SharedCheckpoint(Checkpoint):
+    """The folder of one run, but for the stages in `shared`: their files are in these folders, which `clear` leaves."""
+
+    def __init__(self, folder: Path | None, shared: dict[str, Path]) -> None:
+        super().__init__(folder)
+        self._shared = shared
+
+    def file(self, stage: str) -> Path | None:
+        """Where the file of `stage` is, or will be."""
+        return self._shared[stage] / f"{stage}.pt" if stage in self._shared else super().file(stage)
 
 
 def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
