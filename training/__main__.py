@@ -34,7 +34,7 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     started, commit = time.perf_counter(), git_commit()  # now: writing the bundle changes tracked files
     checkpoint = open_checkpoint(data, settings, device)
     say(f"to watch it: tensorboard --logdir {EVENTS}")
-    classifier, history = train(data.to(device), settings, checkpoint, Monitor(EVENTS / checkpoint.name))
+    classifier, history = train(data.to(device), settings, checkpoint, Monitor(EVENTS / checkpoint.folder.name))
     head, threshold = fit_novelty(classifier.cpu(), data.images, settings.novelty, settings.seed)
     served, trained = ServedModel(classifier, head), time.perf_counter()
 

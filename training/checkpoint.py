@@ -38,24 +38,15 @@ class RandomState:
 
 
 class Checkpoint:
-    """The folder of one run; one file a stage.
+    """The folder of one run, named by its key; one file a stage."""
 
-    Args:
-        folder: None writes nothing.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    @property
-    def name(self) -> str:
-        """The folder's name, which is the run's key."""
-        return self.folder.name if self.folder else "unnamed"
 
     def resume(self, stage: str, parts: Mapping[str, Stateful]) -> int:
         """Restores the parts of `stage` from its file; returns how much of it was done, 0 without a file."""
         path = self.file(stage)
-        if path is None or not path.exists():
+        if not path.exists():
             return 0
         saved = torch.load(path, map_location="cpu", weights_only=True)
         for name, part in parts.items():
@@ -65,8 +56,6 @@ class Checkpoint:
     def save(self, stage: str, parts: Mapping[str, Stateful], done: int) -> None:
         """Writes how much of `stage` is done and the state of its parts, atomically."""
         path = self.file(stage)
-        if path is None:
-            return
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         torch.save({"done": done, "parts": {name: part.state_dict() for name, part in parts.items()}}, partial)
@@ -74,12 +63,11 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Deletes the run's folder."""
-        if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def file(self, stage: str) -> Path | None:
+    def file(self, stage: str) -> Path:
         """Where the file of `stage` is, or will be."""
-        return self.folder / f"{stage}.pt" if self.folder else None
+        return self.folder / f"{stage}.pt"
 
 
 def run_key(data: Dataset, conditions: Mapping[str, object]) -> str:

@@ -102,7 +102,8 @@ class Run:
 
     generator: torch.Generator
     """Source of every random draw but the initial weights; the run computes on its device."""
-    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    checkpoint: Checkpoint | None = None
+    """Where stages save what they have done, and resume; None keeps nothing."""
     monitor: Monitor = field(default_factory=Monitor)
 
     @property
@@ -173,7 +174,7 @@ class Stage:
         optimisation = Optimisation(self.module.train(), self.settings, steps)
         own: dict[str, Stateful] = {"module": self.module, "optimisation": optimisation}
         parts = {**own, "random": RandomState(self.run.generator), **self.parts}
-        self.done = checkpoint.resume(self.name, parts)
+        self.done = checkpoint.resume(self.name, parts) if checkpoint else 0
         resumed = sum(groups[: self.done])
         with self.run.monitor.stage(self.name, steps=steps, batch_size=size, done=resumed) as progress:
             for group in groups[self.done :]:
@@ -182,7 +183,8 @@ class Stage:
                     if self.after_step:
                         self.after_step()
                 self.done += 1
-                checkpoint.save(self.name, parts, self.done)
+                if checkpoint:
+                    checkpoint.save(self.name, parts, self.done)
                 if self.diagnose:
                     progress.tell(f"epoch {self.done}", self.diagnose())
         self.module.eval()

@@ -42,7 +42,7 @@ def train(
     `new_student` makes another network than `settings.student_widths` describe, for so many classes. Returns the
     smaller network, and the history of each stage.
     """
-    run = Run(seeded_generator(settings.seed, data.images.device), checkpoint or Checkpoint(), monitor or Monitor())
+    run = Run(seeded_generator(settings.seed, data.images.device), checkpoint, monitor or Monitor())
     labelled, shape, views = data.labelled(), data.image_shape, settings.pretrain.views
     backbone = run.place(Backbone(shape, settings.teacher_widths))
     objective = partial(nt_xent_loss, temperature=settings.pretrain.temperature)

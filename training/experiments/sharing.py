@@ -15,11 +15,11 @@ from training.stages.distill import DistillSettings
 class SharedCheckpoint(Checkpoint):
     """The folder of one run, but for the stages in `shared`: their files are in these folders, which `clear` leaves."""
 
-    def __init__(self, folder: Path | None, shared: dict[str, Path]) -> None:
+    def __init__(self, folder: Path, shared: dict[str, Path]) -> None:
         super().__init__(folder)
         self._shared = shared
 
-    def file(self, stage: str) -> Path | None:
+    def file(self, stage: str) -> Path:
         """Where the file of `stage` is, or will be."""
         return self._shared[stage] / f"{stage}.pt" if stage in self._shared else super().file(stage)
 
