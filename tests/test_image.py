@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.manifest import MANIFEST, Manifest
-from serving.__main__ import LIMITS_PER_REQUEST, STOP_GRACE_S
+from serving.http.server import LIMITS_PER_REQUEST, STOP_GRACE_S
 from serving.settings import Settings
 from tests.conftest import ROOT
 

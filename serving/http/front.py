@@ -25,6 +25,7 @@ from serving.http.passage import Passage
 from serving.http.problems import reply_to, reply_with
 from serving.http.replies import Reply
 from serving.http.uploads import one_image
+from serving.logs import log_failure
 from serving.service import Answer, Request
 from serving.settings import Settings
 
@@ -182,6 +183,7 @@ class Front(Connection):
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answers what is no request, and ends the connection: nothing behind it can be told apart."""
         self._last, self._id, self._since = True, request_id(()), time.perf_counter()
+        log_failure(status, detail, self._id)
         self._reply(reply_with(status, detail))
         self._metrics.count_requests()
 

@@ -16,6 +16,8 @@ from serving.http.replies import REQUEST_ID, Reply
 from serving.metrics import Metrics
 
 MAX_REQUEST_ID = 128
+OWN_ID = "fewlabel.request_id"
+"""Key of the ASGI scope."""
 MAX_SHOWN = 100
 """Characters of a client's own that are said back to it."""
 AUTHORITY = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -82,7 +84,7 @@ class Gate:
             await send(message)
 
         try:
-            own_id = request_id(_values(scope, b"x-request-id"))
+            own_id = scope[OWN_ID] = request_id(_values(scope, b"x-request-id"))
             hosts = _values(scope, b"host")
             if hosts or scope["http_version"] != "1.0":  # which has no such field
                 check_host(hosts, self._hosts)

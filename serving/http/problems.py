@@ -9,7 +9,7 @@ import orjson
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
 from serving import errors
 from serving.http.replies import PROBLEM, Reply
-from serving.logs import REQUEST_ID
+from serving.logs import REQUEST_ID, log_failure
 
 logger = logging.getLogger("serving")
 
@@ -52,7 +52,9 @@ def document_of(failure: errors.Failure) -> dict[str, object]:
 def reply_to(error: Exception, own_id: str) -> Reply:
     """The answer to request `own_id`, which ended with `error`: a Failure, or a bug, whose details only the log has."""
     if isinstance(error, errors.Failure):
-        return reply(PROBLEMS[type(error)], str(error))
+        problem = PROBLEMS[type(error)]
+        log_failure(problem.status, str(error), own_id)
+        return reply(problem, str(error))
     logger.error("unexpected error", exc_info=error, extra={REQUEST_ID: own_id})
     return reply_with(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; the server's log tells more")
 

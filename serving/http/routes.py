@@ -14,10 +14,11 @@ from models.pictures.errors import PictureError
 from serving.errors import Draining, Failure, Hanging, MalformedRequest, ServiceError
 from serving.http import answers, schemas
 from serving.http.bodies import Bodies
-from serving.http.gate import as_response
-from serving.http.problems import PROBLEMS, reply, reply_with
+from serving.http.gate import OWN_ID, as_response
+from serving.http.problems import reply_to, reply_with
 from serving.http.replies import OCTETS, Reply
 from serving.http.uploads import many_images, one_image
+from serving.logs import log_failure
 from serving.metrics import Metrics
 from serving.service import Service
 
@@ -166,15 +167,16 @@ def install(app: FastAPI) -> None:
     # Not left to the gate too: the frames between would keep the exception, and so the body, until a collection.
     @app.exception_handler(ServiceError)
     @app.exception_handler(PictureError)
-    async def on_failure(_: Request, error: Failure) -> Response:
-        return as_response(reply(PROBLEMS[type(error)], str(error)))
+    async def on_failure(request: Request, error: Failure) -> Response:
+        return as_response(reply_to(error, request.scope[OWN_ID]))
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(_: Request, error: HTTPException) -> Response:
+    async def on_http_exception(request: Request, error: HTTPException) -> Response:
+        log_failure(error.status_code, str(error.detail), request.scope[OWN_ID])
         headers = tuple((error.headers or {}).items())
         return as_response(reply_with(error.status_code, str(error.detail), headers))
 
     @app.exception_handler(RequestValidationError)
-    async def on_validation_error(_: Request, error: RequestValidationError) -> Response:
+    async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
         details = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-        return as_response(reply(PROBLEMS[MalformedRequest], "; ".join(details)))
+        return as_response(reply_to(MalformedRequest("; ".join(details)), request.scope[OWN_ID]))

@@ -1,6 +1,7 @@
 """What a client may not do: stay silent, send too much, ask for another host, or hold more than its share."""
 
 import json
+import logging
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -235,3 +236,15 @@ def test_trailers_are_no_header_fields(port: int, digits: Digits) -> None:
         status, headers, _ = responses(connection, 1)[0]
         assert status == OK
         assert len(headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("url", DOORS)
+def test_a_failed_request_is_logged_in_one_line(port: int, caplog: pytest.LogCaptureFixture, url: str) -> None:
+    caplog.set_level(logging.INFO, "serving")
+    with connect(port) as connection:
+        connection.sendall(request(b"no image", "X-Request-ID: mine", url=url) + b"nonsense\r\n\r\n")
+        responses(connection, 2)
+    first, second = caplog.records
+    assert (first.levelname, first.request_id) == ("INFO", "mine")  # type: ignore[attr-defined]
+    assert first.message.startswith("415 send one of PNG")
+    assert second.message.startswith("400 this is no HTTP/1.1")
