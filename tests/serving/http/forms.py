@@ -1,7 +1,8 @@
 """Multipart bodies and how each must be read: the corpus of `test_uploads`.
 
-Every form names the RFC and section that decides it. Where the RFCs leave a choice, the reading is that of werkzeug or
-of python-multipart (whose readings differ in 21 of these forms).
+Every form names the RFC and section that decides it. Where the RFCs leave a choice, the reading is that of werkzeug
+3.1.8 or of python-multipart 0.0.34 (whose readings differ in 21 of these forms). Both also read a boundary of 71
+characters, which RFC 2046 forbids.
 """
 
 from typing import NamedTuple
