@@ -1,6 +1,10 @@
 """The code that CUDA runs, here on the CPU; tests/gpu asks the same of CUDA."""
 
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -9,7 +13,7 @@ from models.manifest import MODEL, Manifest
 from serving.model import OnnxModel, load_model
 from serving.sessions import CPU, Buckets, open_session
 from tests.agreement import compare_every_batch_size
-from tests.conftest import BUNDLE, Digits
+from tests.conftest import BUNDLE, ROOT, Digits
 
 open_on_cpu = partial(open_session, BUNDLE / MODEL, [CPU], 1)
 
@@ -39,3 +43,12 @@ def test_the_arguments_are_those_of_a_session(digits: Digits) -> None:
     assert (logits.shape, embeddings.shape) == ((3, 10), (3, 64))
     for ours, theirs in zip((logits, embeddings), open_on_cpu(3).run(["logits", "embedding"], inputs), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("package", ["serving.sessions", "serving.app"])
+def test_onnxruntime_keeps_no_device_id(tmp_path: Path, package: str) -> None:
+    """Its telemetry writes one below the home folder when it starts."""
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", f"import {package}"], check=True, env=environment, cwd=ROOT)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
