@@ -17,7 +17,7 @@ from serving.http.bodies import Bodies
 from serving.http.gate import OWN_ID, as_response
 from serving.http.problems import reply_to, reply_with
 from serving.http.replies import OCTETS, Reply
-from serving.http.uploads import many_images, one_image
+from serving.http.uploads import many_images, one_image, unpacked
 from serving.logs import log_failure
 from serving.metrics import Metrics
 from serving.service import Service
@@ -58,14 +58,14 @@ def _post(
 async def answer_one(request: Request, running: State, fmt: answers.Format) -> Response:
     """What `fmt` says of the image in the request."""
     async with running.bodies.of(request) as body:
-        answer = await running.service.answer(one_image(body), fmt.neighbors)
+        answer = await running.service.answer(await unpacked(one_image, body), fmt.neighbors)
     return as_response(fmt.reply(answer, running.service.model))
 
 
 async def answer_many(request: Request, running: State, render: answers.Render, others: answers.Fields) -> Response:
     """What `render` says of each image in the request, and `others` of all."""
     async with running.bodies.of(request) as body:
-        found = await running.service.answer_many(many_images(body))
+        found = await running.service.answer_many(await unpacked(many_images, body))
     return as_response(answers.batch_reply(found, running.service.model, render, others))
 
 

@@ -6,6 +6,7 @@ import httpx2 as httpx
 import pytest
 
 from serving.errors import BodyTooLarge, MalformedRequest, ServiceError
+from serving.http import uploads
 from serving.http.uploads import MAX_FILES, MAX_PARTS, many_images, one_image
 from tests.serving.http import forms
 from tests.serving.http.forms import FORMS, Form
@@ -19,8 +20,10 @@ def reading(body: bytes) -> list[bytes] | str:
         return str(error)
 
 
+@pytest.mark.parametrize("window", [uploads.WINDOW, 5])
 @pytest.mark.parametrize("one", FORMS, ids=[f"{one.section}: {one.title}" for one in FORMS])
-def test_a_form_is_read_as_the_rfc_says(one: Form) -> None:
+def test_a_form_is_read_as_the_rfc_says(one: Form, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "WINDOW", window)
     found = reading(one.body)
     if isinstance(one.reading, str):
         assert isinstance(found, str)
