@@ -95,8 +95,11 @@ def read_answers(file: BinaryIO, is_head: bool, outcome: Outcome) -> None:
 
 
 def read_answer(file: BinaryIO, is_head: bool = False) -> Answer | None:
-    """The next response; None at the connection's end. `is_head`: it has no body, unless it is the probe's."""
-    if not (line := file.readline()):
+    """The next response; None at the connection's end, or where it is no HTTP/1 any more.
+
+    `is_head`: it has no body, unless it is the probe's.
+    """
+    if not (line := file.readline()).startswith(b"HTTP/1."):
         return None
     headers: dict[str, str] = {}
     while (field_line := file.readline()) not in (b"\r\n", b""):

@@ -2,42 +2,26 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from tests.http.cases import CODING, DOORS, GET, HIDDEN, LENGTH, POST, Case, Door
+from tests.http.cases import CODING, DOORS, HIDDEN, LENGTH, POST, Case, Door
 from tests.http.corpus import CASES, PARTS, RUNS
-from tests.http.exchange import Address, Outcome, exchange
+from tests.http.counting import RequestCount
+from tests.http.exchange import Outcome, exchange
 from tests.serving.fakes import FakeModel
 from tests.serving.sockets import connect, responses, serving
 
 MAX_PIECES = 300
 
 
-@dataclass
-class Service:
-    """A real server on the fake model, and how many requests it had counted when it was last asked."""
-
-    address: Address
-    counted: int = 0
-
-    def requests_since_last_time(self) -> int:
-        """Those that its metrics count; the one that asks for them is left out."""
-        with connect(self.address[1]) as connection:
-            connection.sendall(GET.replace(b"/health/live", b"/metrics") + b"Connection: close\r\n\r\n")
-            ((_, _, body),) = responses(connection, 1)
-        counts = re.findall(r"^fewlabel_requests_total\{.*\} (\S+)$", body.decode(), re.MULTILINE)
-        before, self.counted = self.counted, sum(int(float(count)) for count in counts) + 1
-        return self.counted - before - 1
-
-
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
+def counted() -> Iterator[RequestCount]:
+    """The requests of a real server on the fake model."""
     with serving(FakeModel()) as port:
-        service = Service(("127.0.0.1", port))
-        service.requests_since_last_time()
-        yield service
+        counted = RequestCount(("127.0.0.1", port))
+        counted.since_last_time()
+        yield counted
 
 
 def complaints(case: Case, outcome: Outcome) -> list[str]:
@@ -58,30 +42,30 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_corpus(service: Service, name: str) -> None:
+def test_the_corpus(counted: RequestCount, name: str) -> None:
     case, door = RUNS[name]
     largest = max(map(len, case.pieces(door)), default=0)
     ways = {
-        "first": exchange(service.address, case, door),
-        "in small pieces": exchange(service.address, case, door, size=max(largest // MAX_PIECES, 1)),
+        "first": exchange(counted.address, case, door),
+        "in small pieces": exchange(counted.address, case, door, size=max(largest // MAX_PIECES, 1)),
         **{
-            f"behind {one.name}": exchange(service.address, case, door, before=[one.fill(POST + LENGTH)])
+            f"behind {one.name}": exchange(counted.address, case, door, before=[one.fill(POST + LENGTH)])
             for one in DOORS
         },
     }
     found = [f"{way}: {line}" for way, outcome in ways.items() for line in complaints(case, outcome)]
-    answered, seen = len(DOORS) + sum(outcome.answered for outcome in ways.values()), service.requests_since_last_time()
+    answered, seen = len(DOORS) + sum(outcome.answered for outcome in ways.values()), counted.since_last_time()
     if seen != answered and not case.half_closes:  # half a request may be counted, and has no answer
         found.append(f"the service counts {seen} requests where {answered} are answered")
     assert not found, f"{name} (RFC {case.section})\n" + "\n".join(found)
 
 
-def test_trailers_are_not_obeyed(service: Service) -> None:
+def test_trailers_are_not_obeyed(counted: RequestCount) -> None:
     """A trailer cannot choose the form of the answer (RFC 9110, section 6.5.1)."""
     body = Door("", b"/embed", DOORS[0].body).fill(
         POST + CODING + b"<hex>\r\n<body>\r\n0\r\nAccept: application/octet-stream\r\n\r\n"
     )
-    with connect(service.address[1]) as connection:
+    with connect(counted.address[1]) as connection:
         connection.sendall(body)
         ((status, headers, _),) = responses(connection, 1)
     assert (status, headers["content-type"]) == ("HTTP/1.1 200 OK", "application/json")
