@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     """Names, with commas between, that requests may give as their Host; `*` allows any. `auto` allows the names of this
     machine when `host` is one of them, otherwise any."""
     hang_timeout_s: float = Field(30.0, gt=0, le=3600)
-    """Seconds that the model may take for one batch before its process ends, to be started again."""
+    """Seconds that a batch, or the event loop's turn, may take before the process ends, to be started again."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
     """Largest request body, bytes."""
     max_image_pixels: int = Field(25_000_000, ge=1)

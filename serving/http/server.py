@@ -1,6 +1,7 @@
 """uvicorn's server, but for how connections are accepted and how it stops. Knows no route and no answer."""
 
 import asyncio
+import faulthandler
 import logging
 import math
 import signal
@@ -51,7 +52,7 @@ def serve(
         timeout_graceful_shutdown=stop_timeout_s(settings),
     )
     with suppress(KeyboardInterrupt):  # SIGINT, after all was answered
-        Server(config, listener, on_ready).run()
+        Server(config, listener, on_ready, settings.hang_timeout_s).run()
 
 
 class CannotListen(RuntimeError):
@@ -144,11 +145,16 @@ class Server(uvicorn.Server):
     Args:
         listener: bound; the server closes it.
         on_ready: called when connections are accepted.
+        hang_timeout_s: an event loop that makes no turn for so long, since some call does not return or does not give
+            Python's lock back, ends the process with all threads' stacks on stderr and exit code 1.
     """
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[], None], hang_timeout_s: float
+    ) -> None:
         super().__init__(config)
         self._listener = listener
+        self._hang_timeout_s = hang_timeout_s
         self._on_ready = on_ready
         signal.signal(signal.SIGHUP, self.handle_exit if hangup_stops() else signal.SIG_IGN)
 
@@ -167,12 +173,20 @@ class Server(uvicorn.Server):
         logger.info("running on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         self._on_ready()
 
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn: ten times a second."""
+        if counter % 10 == 0:
+            # Renewed each second. Its thread is written in C, and needs no lock of Python's to end the process.
+            faulthandler.dump_traceback_later(1 + self._hang_timeout_s, exit=True)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn: accepts nothing more, tells clients so, and ends when all are answered."""
         await self._acceptor.stop()
         # A client that sends a request while its connection is being closed would lose it; so it is told before.
         self.config.encoded_headers.append((b"connection", b"close"))
         await self.on_tick(0)  # takes the headers over
+        faulthandler.cancel_dump_traceback_later()  # from here on it does not tick
         deadline = time.monotonic() + FAREWELL_S
         while self.server_state.connections and time.monotonic() < deadline and not self.force_exit:
             await asyncio.sleep(TICK_S)

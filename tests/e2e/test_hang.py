@@ -1,5 +1,6 @@
 """A model that hangs: its process ends, and another takes its place where there is one to start it."""
 
+import socket
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,16 @@ def test_one_worker_ends_with_a_line_and_a_code(tmp_path: Path) -> None:
         assert ask(service.address(), LIVE).startswith("HTTP/1.1 503")
         assert service.process.wait(timeout=10) == 70
     assert ENDS in service.log
+
+
+def test_a_loop_without_turns_ends_its_process(tmp_path: Path) -> None:
+    with (
+        running([sys.executable, "-m", "tests.serving.hanging", "1", str(tmp_path / "never")]) as service,
+        socket.create_connection(service.address(), timeout=20) as connection,
+    ):
+        connection.sendall(LIVE.replace(b"/health/live", b"/block"))
+        assert service.process.wait(timeout=HANG_TIMEOUT_S + 10) == 1
+    assert any("in block" in line for line in service.log)
 
 
 def test_one_of_two_workers_is_replaced(tmp_path: Path) -> None:

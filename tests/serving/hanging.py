@@ -34,10 +34,17 @@ class HangingModel(FakeModel):
         raise AssertionError
 
 
+async def block() -> None:
+    """Keeps the event loop from its next turn."""
+    time.sleep(3600)
+
+
 def work(listener: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
     logs.start("human")
     settings = Settings(request_timeout_s=REQUEST_TIMEOUT_S, hang_timeout_s=HANG_TIMEOUT_S)
-    server.serve(create_app(settings, HangingModel(), fake_index()), settings, listener, on_ready)
+    app = create_app(settings, HangingModel(), fake_index())
+    app.add_api_route("/block", block)
+    server.serve(app, settings, listener, on_ready)
 
 
 def main(count: int) -> None:
