@@ -32,7 +32,7 @@ class Format(NamedTuple):
         """The answer, written in this format."""
         rendered = self.render(answer, model)
         content = rendered if isinstance(rendered, bytes) else to_json(rendered)
-        return Reply(content, self.media_type, headers=(server_timing(answer),))
+        return Reply(content, self.media_type, 200, (server_timing(answer),))
 
 
 def _predicted(answer: Answer, model: Model) -> Fields:

@@ -64,6 +64,7 @@ class Front(Connection):
         self._request: Request | None = None
         self._passage: Passage | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._host_field = b"\0"  # as the last request that was answered here wrote it; no field is like this one
         self._id, self._default_lines = "", b""
         self._default_headers: list[tuple[bytes, bytes]] = []
 
@@ -156,7 +157,10 @@ class Front(Connection):
         self._busy, self._id = True, ""
         try:
             self._id = request_id(head.values(REQUEST_ID))
-            check_host(head.values(HOST), self._hosts)
+            if not head.has_only(HOST, self._host_field):
+                hosts = head.values(HOST)
+                check_host(hosts, self._hosts)
+                self._host_field = b"%b %b\r" % (HOST, hosts[0].lower())
             if fmt is EMBED:
                 self._format = fmt = embedding_format(b", ".join(head.values(ACCEPT)).decode("latin-1"))
             self._request = self._service.ask(one_image(body), fmt.neighbors, self._on_answer)

@@ -65,6 +65,10 @@ class RequestHead:
         """Whether the body comes in chunks."""
         return CODING in self._lower
 
+    def has_only(self, name: bytes, field: bytes) -> bool:
+        """Whether there is one field of a name, and it is this `field`: from the line's end before it to its own CR."""
+        return field in self._lower and self._lower.count(name) == 1
+
     def check(self) -> None:
         """Refuses what llhttp lets pass and RFC 9112 does not; raises NotServed."""
         parts = LINE.fullmatch(self.line)
@@ -121,8 +125,8 @@ class HeadReader:
 
     def take(self, buffer: bytes) -> tuple[RequestHead | None, bytes]:
         """The head at the start of `buffer`, None while it is incomplete, and what lies behind it. Raises NotServed."""
-        if empty := EMPTY_LINES.match(buffer):  # RFC 9112, section 2.2
-            buffer = buffer[empty.end() :]
+        if buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
+            buffer = EMPTY_LINES.sub(b"", buffer, 1)
         end = buffer.find(END, 0, MAX_HEAD_BYTES) + len(END)
         if end >= len(END):
             return self.read(buffer[:end]), buffer[end:]
