@@ -4,54 +4,38 @@ Knows nothing about HTTP, the model or what is in the picture.
 """
 
 import io
-import struct
-import zlib
 from contextlib import suppress
-from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
+from models.pictures.png import MAX_EXIF, check_rows, cleaned_png
 
 Picture = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 REDUCED = 320
 """Larger images are reduced by the largest whole factor that leaves this many pixels along their longer side."""
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 TILE_WIDTH, TILE_LENGTH = 322, 323
 """TIFF tags (TIFF 6.0, section 15)."""
+ORIENTATION = 0x0112
+"""EXIF tag (Exif 2.32, section 4.6.4)."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes an orientation."""
 FULL_SCALES = (1.0, 255.0, 65_535.0)
 """What white is in images of 32 bits a pixel; the smallest that holds the brightest pixel is taken."""
 
 Image.MAX_IMAGE_PIXELS = None  # `open_image` has its own limit, and Pillow's only warns at first
-
-
-def png_start(height: int, width: int) -> bytes:
-    """Signature and IHDR of a PNG of 8-bit gray that is not interlaced (PNG, sections 5.2 and 11.2.1)."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header))
-
-
-def plain_png(content: bytes, start: bytes) -> Picture | None:
-    """The pixels of a complete PNG that begins with `start` (`png_start`), all of them in one chunk; else None.
-
-    Equal to what `to_picture` makes of it, and many times as fast. OpenCV sees no other file; what it cannot decode is
-    left to Pillow, which says why.
-    """
-    length = len(content) - len(start) - 12 - len(PNG_END)
-    whole = start + length.to_bytes(4, "big", signed=True) + b"IDAT"
-    if not (content.startswith(whole) and content.endswith(PNG_END)):
-        return None
-    return cast("Picture | None", cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
-
-
-def as_png(pixels: Picture) -> bytes:
-    """A PNG file of (height, width) uint8 gray pixels."""
-    return cv2.imencode(".png", pixels)[1].tobytes()
 
 
 def open_image(content: bytes, max_pixels: int) -> Image.Image:
@@ -59,6 +43,7 @@ def open_image(content: bytes, max_pixels: int) -> Image.Image:
 
     Raises NotAnImage, UndecodableImage or TooLarge.
     """
+    content = cleaned_png(content)
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
@@ -71,6 +56,8 @@ def open_image(content: bytes, max_pixels: int) -> Image.Image:
         raise TooLarge(
             f"the image has {image.width} x {image.height} pixels or tiles too large; at most {max_pixels:,} are taken"
         )
+    if image.format == "PNG":
+        check_rows(content)
     return image
 
 
@@ -87,17 +74,18 @@ def to_picture(image: Image.Image) -> Picture:
 
     Raises UndecodableImage.
     """
+    kind = image.format
     try:
         image.draft(None, (REDUCED, REDUCED))
         image.load()
-        _turn_upright(image)
+        image = _upright(image)
         if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits a pixel
             return _deep_to_gray(image)
         if image.has_transparency_data:
             return _flatten(np.asarray(_shrink(image.convert("RGBA")), np.float32))
         return np.asarray(_shrink(image if image.mode in ("L", "RGB") else image.convert("RGB")), np.uint8)
     except Exception as error:  # as above
-        raise UndecodableImage(f"the {image.format} image cannot be decoded: {error}") from error
+        raise UndecodableImage(f"the {kind} image cannot be decoded: {error}") from error
 
 
 def _deep_to_gray(image: Image.Image) -> Picture:
@@ -109,10 +97,12 @@ def _deep_to_gray(image: Image.Image) -> Picture:
     return (deep * (255 / white)).round().astype(np.uint8)
 
 
-def _turn_upright(image: Image.Image) -> None:
-    """Follows EXIF orientation; a damaged EXIF block is no reason to refuse the picture."""
-    with suppress(Exception):  # decoders raise whatever they trip over
-        ImageOps.exif_transpose(image, in_place=True)
+def _upright(image: Image.Image) -> Image.Image:
+    """Follows EXIF orientation; a damaged or too long EXIF block is no reason to refuse the picture."""
+    if len(image.info.get("exif", b"")) <= MAX_EXIF:
+        with suppress(Exception):  # decoders raise whatever they trip over
+            return image.transpose(UPRIGHT[image.getexif()[ORIENTATION]])
+    return image
 
 
 def _shrink(image: Image.Image) -> Image.Image:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.manifest import BundleError
-from models.pictures.decode import plain_png, png_start, to_picture
+from models.pictures.decode import to_picture
 from models.pictures.ink import digit_of
+from models.pictures.png import plain_form, plain_png
 from models.pictures.strokes import SIZE, has_mnists_form
 
-DIGIT_START = png_start(SIZE, SIZE)
+PLAIN_DIGIT = plain_form(SIZE, SIZE)
 
 
 class Found(NamedTuple):
@@ -51,7 +52,7 @@ def _digit(image: Image.Image) -> Found:
 
 
 def _mnists_png(content: bytes) -> NDArray[np.uint8] | None:
-    pixels = plain_png(content, DIGIT_START)
+    pixels = plain_png(content, PLAIN_DIGIT)
     return pixels if pixels is not None and has_mnists_form(pixels) else None
 
 

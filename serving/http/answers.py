@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from models.pictures.decode import as_png
+from models.pictures.png import as_png
 from serving.http.problems import document_of
 from serving.http.replies import JSON, OCTETS, Reply
 from serving.index.memory import Neighbor

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models.pictures.decode import open_image, plain_png, png_start, to_picture
+from models.pictures.decode import open_image
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
 from models.pictures.preparation import preparation
 from models.pictures.strokes import SIZE
@@ -33,52 +33,6 @@ def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 def test_a_lossless_mnist_image_passes_bit_exact(digits: Digits, kind: str) -> None:
     for image in digits[0][:50]:
         np.testing.assert_array_equal(seen(encoded(image, kind)), image)
-
-
-def png(pixels: bytes, *, first: bytes = b"", header: bytes = struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) -> bytes:
-    """A PNG of these compressed pixels with right checksums; `first` are chunks before them."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + first + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def test_plain_pngs_are_seen_as_pillow_sees_them(digits: Digits) -> None:
-    """All row filters, and all of zlib's strategies, over 1,000 images."""
-    random = np.random.default_rng(0)
-    for number, image in enumerate(digits[0]):
-        content = encoded(image, compress_level=number % 10)
-        np.testing.assert_array_equal(DIGIT.already_prepared(content), seen(content))
-        rows = b"".join(bytes([filtered]) + random.bytes(28) for filtered in random.integers(0, 5, 28))
-        noise = png(zlib.compress(rows))
-        fast = plain_png(noise, png_start(SIZE, SIZE))
-        assert fast is not None
-        np.testing.assert_array_equal(fast, to_picture(open_image(noise, PIXELS)))
-
-
-def test_only_complete_plain_pngs_take_the_fast_path(digits: Digits) -> None:
-    image = digits[0][0]
-    content = encoded(image)
-    assert DIGIT.already_prepared(content) is not None
-    for end in range(len(content)):
-        assert DIGIT.already_prepared(content[:end]) is None
-    others = [b"", content + b"\0", encoded(255 - image), encoded(image, "JPEG"), encoded(image[:, :27])]
-    others += [encoded(Image.fromarray(image).convert(mode)) for mode in ("RGB", "LA", "P", "1")]
-    others += [encoded(image, transparency=0), png(zlib.compress(bytes(28 * 29)), first=content[33:-12])]
-    assert all(DIGIT.already_prepared(other) is None for other in others)
-
-
-def test_a_short_or_damaged_stream_never_yields_old_pixels(digits: Digits) -> None:
-    """The chunks are whole and their checksums right, but there are fewer pixels in them (OpenCV's issue 26488)."""
-    assert DIGIT.already_prepared(encoded(digits[0][1])) is not None  # what the memory may hold then
-    rows = b"".join(b"\0" + bytes(row) for row in digits[0][0])
-    stream = zlib.compress(rows)
-    damaged = [stream[:end] for end in range(0, len(stream), 7)]
-    damaged += [zlib.compress(rows[: 29 * count]) for count in range(28)]
-    damaged += [stream[:-4] + b"\0\0\0\0", zlib.compress(b"\x09" + rows[1:])]
-    for one in damaged:
-        assert DIGIT.already_prepared(png(one)) is None
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.pictures.decode import as_png
 from models.pictures.ink import digit_of
+from models.pictures.png import as_png
 from models.pictures.preparation import preparation
 from tests.conftest import ROOT
 from training.data import mnist
