@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -12,11 +13,9 @@ from typing import Any, cast
 
 import numpy as np
 from fastapi import FastAPI
-from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from models.manifest import INDEX, BundleError
-from models.pictures.preparation import preparation
 from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
@@ -50,7 +49,6 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
         service = new_service(settings, metrics, *loaded)
         service.start()
         forget_killed_workers()
-        Image.init()  # all of Pillow's decoders now, not during a request
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again: shorter pauses
         gc.set_threshold(GC_THRESHOLD, 10, 10)
@@ -119,10 +117,15 @@ def new_service(settings: Settings, metrics: Metrics, model: Model, index: Neigh
     }
     return Service(
         model,
-        Decoder(preparation(model.kind), settings.max_image_pixels, settings.request_timeout_s),
+        Decoder(model.kind, settings.max_image_pixels, settings.request_timeout_s, decoder_processes(settings)),
         # (height, width) images, one each → one call of the model
         DynamicBatcher(
             lambda images: model.run_batch(np.array(images)[:, None]), on_batch=metrics.observe_batch, **limits
         ),
         DynamicBatcher(index.search, on_batch=lambda *_: metrics.count_requests(), **limits),
     )
+
+
+def decoder_processes(settings: Settings) -> int:
+    """One a core, shared out between the workers."""
+    return max(1, (os.cpu_count() or 1) // settings.workers)

@@ -1,8 +1,10 @@
 """Refuses images built to keep a decoder busy: Pillow walks headers block by block, in Python.
 
 A photo has some dozens of blocks; 10 MB of empty ones keep Pillow busy for seconds, of concatenated EXIF for half a
-minute. Nothing is decoded here.
+minute. Nothing is decoded here. What is not foreseen ends with its decoder process, which has a limit of time.
 """
+
+from PIL import Image
 
 from models.pictures.errors import TooLarge
 
@@ -10,12 +12,17 @@ MAX_BLOCKS = 1000
 """Blocks before the pixels, or scans of a JPEG, that are walked without complaint."""
 MAX_GIF_BLOCKS = 10_000
 """GIF cuts what it carries into blocks of 255 bytes at most."""
+EXIF = b"Exif\0\0"
+MAX_SCANNED = 1_000_000_000
+"""Scans of a JPEG times its pixels: a photo of 25 million in 40 scans. Progressive files have about 10."""
+MAX_RUNS = 1_000_000
+"""Pixels, and bytes, of a BMP whose pixels are runs: Pillow decodes those in Python, a million a second."""
 
 
 def refuse_many_blocks(content: bytes) -> None:
     """Raises TooLarge when a JPEG, PNG or GIF has more blocks than any real picture."""
     if content.startswith(b"\xff\xd8"):
-        too_many = max(_jpeg_segments(content), content.count(b"\xff\xda")) > MAX_BLOCKS
+        too_many = max(_jpeg_segments(content), _scans(content)) > MAX_BLOCKS
     elif content.startswith(b"\x89PNG"):
         too_many = _png_chunks(content) > MAX_BLOCKS
     else:
@@ -24,17 +31,39 @@ def refuse_many_blocks(content: bytes) -> None:
         raise TooLarge("the image has more metadata blocks or scans than any real picture")
 
 
+def refuse_slow(image: Image.Image, content: bytes) -> None:
+    """Raises TooLarge when decoding an opened image takes out of proportion long for its pixels."""
+    pixels = image.width * image.height
+    scanned = image.format == "JPEG" or image.info.get("compression") in ("jpeg", "tiff_jpeg")
+    if scanned and _scans(content) * pixels > MAX_SCANNED:
+        raise TooLarge(f"the image has {pixels:,} pixels in too many scans")
+    runs = image.format == "BMP" and any(tile[0] == "bmp_rle" for tile in getattr(image, "tile", ()))
+    if runs and max(pixels, len(content)) > MAX_RUNS:
+        raise TooLarge(f"the image has {pixels:,} run-length encoded pixels; at most {MAX_RUNS:,} are taken")
+
+
+def _scans(content: bytes) -> int:
+    """Scans of a JPEG; its compressed pixels never contain the marker."""
+    return content.count(b"\xff\xda")
+
+
 def _jpeg_segments(content: bytes) -> int:
-    """Marker segments before the first scan (ITU-T T.81, annex B), counted no further than needed."""
-    position, count = 2, 0
+    """Marker segments before the first scan (ITU-T T.81, annex B), counted no further than needed.
+
+    Raises TooLarge for EXIF in several segments, which is longer than the 64 kB of one: Pillow reads it tag by tag.
+    """
+    position, count, exif = 2, 0, 0
     while count <= MAX_BLOCKS and position + 4 <= len(content) and content[position] == 0xFF:
         if content[position + 1] == 0xDA:
             break
         if content[position + 1] == 0xFF:  # fill byte
             position += 1
         else:
+            exif += content.startswith(EXIF, position + 4)
             position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
         count += 1
+    if exif > 1:
+        raise TooLarge("the image has more metadata than any real picture: EXIF in several segments")
     return count
 
 

@@ -1,92 +1,189 @@
-"""Decodes uploads in the right place: small ones where they arrive, the others on a bounded pool of threads."""
+"""Decodes uploads in the right place: clean ones where they arrive, all others in processes of their own.
+
+A process decodes one file at a time, single images before the files of batches. It is replaced when a file ends it or
+takes longer than a request may; nothing that a file holds can stop the service.
+"""
 
 import asyncio
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, TypeVar
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from models.pictures.decode import decoded_pixels, open_image
-from models.pictures.errors import PictureError
-from models.pictures.preparation import Found, Preparation
-from serving.bombs import refuse_many_blocks
-from serving.errors import AnswerTimeout, Overloaded
+from models.pictures.errors import PictureError, UndecodableImage
+from models.pictures.preparation import Found, preparation
+from serving.decoder_process import DecoderProcess
+from serving.errors import AnswerTimeout, Draining, Failure, Overloaded
 
-T = TypeVar("T")
-INLINE_BYTES = 16_384
-INLINE_PIXELS = 128 * 128
-"""Images up to these sizes are decoded where they arrive: a thread hop would take longer."""
-WAITING_PER_THREAD = 8
-"""Uploads that may wait for each thread; every one of them is held in memory."""
+logger = logging.getLogger("serving")
+
+WAITING_PER_PROCESS = 8
+"""Single images that may wait for each process, and batches; every one of them is held in memory."""
+RETRY_S = 1.0
+"""Seconds after which a process that could not be started is tried again."""
+
+
+@dataclass(eq=False, slots=True)
+class File:
+    """One file on its way through a process."""
+
+    content: bytes
+    found: asyncio.Future[Found] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def settle(self, result: Found | Failure) -> None:
+        """Tells the caller, unless it has left."""
+        if self.found.done():
+            return
+        if isinstance(result, Found):
+            self.found.set_result(result)
+        else:
+            self.found.set_exception(result)
 
 
 class Decoder:
-    """A pool of one thread a core.
+    """Decoder processes, and the files that wait for them.
 
     Args:
-        preparation: of the model's input.
+        kind: of the model's input, as `models.pictures` names it.
         max_pixels: larger images are refused.
-        timeout_s: seconds after which a caller gets AnswerTimeout.
+        timeout_s: seconds after which a caller gets AnswerTimeout, and after which a process that still decodes the
+            same file is replaced.
+        processes: how many files are decoded at once.
     """
 
-    def __init__(self, preparation: Preparation, max_pixels: int, timeout_s: float) -> None:
-        self._preparation = preparation
-        self._max_pixels = max_pixels
-        self._timeout_s = timeout_s
-        self._threads = os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decoder")
-        self._unfinished: set[Future[Any]] = set()
+    def __init__(self, kind: str, max_pixels: int, timeout_s: float, processes: int) -> None:
+        self._kind, self._max_pixels, self._timeout_s = kind, max_pixels, timeout_s
+        self._already_prepared = preparation(kind).already_prepared
+        self._count = processes
+        self._singles: deque[File] = deque()
+        self._batched: deque[File] = deque()
+        self._arrived = asyncio.Semaphore(0)  # at least as often as files wait
+        self._batches = 0
+        self._running = 0  # processes that are ready or decode
+        self._start_failed = False
+        self._starting = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def healthy(self) -> bool:
+        """Whether files can be decoded: a process runs, or is on its way as far as is known."""
+        return bool(self._tasks) and (self._running > 0 or not self._start_failed)
+
+    def start(self) -> None:
+        """Begins to start processes, one after the other; to be called inside the event loop."""
+        self._tasks = [asyncio.get_running_loop().create_task(self._work()) for _ in range(self._count)]
+
+    async def stop(self) -> None:
+        """Ends the processes; what waits gets Draining."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for file in (*self._singles, *self._batched):
+            file.settle(Draining("the service stopped before the image was decoded"))
 
     def decode_here(self, content: bytes) -> Found | None:
-        """A small upload → what it shows; None for one that needs a thread. Raises PictureError."""
-        if (pixels := self._preparation.already_prepared(content)) is not None:
-            return Found(pixels)
-        if len(content) <= INLINE_BYTES:
-            image = open_image(content, self._max_pixels)
-            if decoded_pixels(image) <= INLINE_PIXELS:
-                return self._preparation.prepare(image)
-        return None
+        """A clean upload → what it shows, in some microseconds; None for one that needs a process."""
+        pixels = self._already_prepared(content)
+        return None if pixels is None else Found(pixels)
 
     async def decode(self, content: bytes) -> Found:
-        """Any upload → what it shows, on a thread. Raises PictureError, Overloaded or AnswerTimeout."""
-        return await self._on_a_thread(partial(self._decode, content))
-
-    async def decode_many(self, contents: Sequence[bytes]) -> list[Found | PictureError]:
-        """Uploads → for each what it shows, or what is wrong with it; prepared ones here, the others on one thread.
-
-        Raises Overloaded or AnswerTimeout.
-        """
-        prepared = [self._preparation.already_prepared(content) for content in contents]
-        others = [content for content, pixels in zip(contents, prepared, strict=True) if pixels is None]
-        decoded = iter(await self._on_a_thread(partial(self._decode_each, others)) if others else ())
-        return [next(decoded) if pixels is None else Found(pixels) for pixels in prepared]
-
-    def close(self) -> None:
-        """Starts nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def _on_a_thread(self, decode: Callable[[], T]) -> T:
-        if len(self._unfinished) >= self._threads * (1 + WAITING_PER_THREAD):
-            raise Overloaded(f"{len(self._unfinished)} large images wait to be decoded already; try again later")
-        work = self._pool.submit(decode)
-        self._unfinished.add(work)
-        work.add_done_callback(self._unfinished.discard)
+        """Any upload → what it shows. Raises PictureError, Overloaded, Draining or AnswerTimeout."""
+        if len(self._singles) >= self._count * WAITING_PER_PROCESS:
+            raise Overloaded(f"{len(self._singles)} images wait to be decoded already; try again later")
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncio.wrap_future(work)
+                return await self._through(self._singles, content)
         except TimeoutError:
-            raise AnswerTimeout(f"the image was not decoded within {self._timeout_s} s") from None
+            raise self._late() from None
 
-    def _decode_each(self, contents: Sequence[bytes]) -> list[Found | PictureError]:
-        decoded: list[Found | PictureError] = []
-        for content in contents:
+    async def decode_many(self, contents: Sequence[bytes]) -> list[Found | PictureError]:
+        """Uploads → for each what it shows, or what is wrong with it; one file after the other.
+
+        Raises Overloaded, Draining or AnswerTimeout, which concern all of them.
+        """
+        if self._batches >= self._count * WAITING_PER_PROCESS:
+            raise Overloaded(f"{self._batches} batches are being decoded already; try again later")
+        self._batches += 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return [await self._one_of_many(content) for content in contents]
+        except TimeoutError:
+            raise self._late() from None
+        finally:
+            self._batches -= 1
+
+    async def _one_of_many(self, content: bytes) -> Found | PictureError:
+        try:
+            return self.decode_here(content) or await self._through(self._batched, content)
+        except PictureError as error:
+            return error
+
+    async def _through(self, queue: deque[File], content: bytes) -> Found:
+        if not self.healthy:
+            raise Overloaded("no image can be decoded at the moment; try again later")
+        file = File(content)
+        queue.append(file)
+        self._arrived.release()
+        try:
+            return await file.found
+        except asyncio.CancelledError:
+            with suppress(ValueError):
+                queue.remove(file)
+            raise
+
+    async def _work(self) -> None:
+        """Keeps one process running, and gives it one file after the other."""
+        while True:
+            process = await self._started()
+            self._running += 1
             try:
-                decoded.append(self._decode(content))
-            except PictureError as error:
-                decoded.append(error)
-        return decoded
+                while process.child.poll() is None and await self._next_file(process):
+                    pass
+            finally:
+                self._running -= 1
+                await process.end()
 
-    def _decode(self, content: bytes) -> Found:
-        refuse_many_blocks(content)
-        return self._preparation.prepare(open_image(content, self._max_pixels))
+    async def _started(self) -> DecoderProcess:
+        """A process that is ready, after as many trials as it takes. One starts at a time: it is a core's work."""
+        async with self._starting:
+            while True:
+                try:
+                    process = DecoderProcess(self._kind, self._max_pixels)
+                    await process.ready()
+                except (OSError, ValueError) as error:
+                    if not self._start_failed:
+                        logger.warning("no decoder process can be started: %s", error)
+                    self._start_failed = True
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    self._start_failed = False
+                    return process
+
+    async def _next_file(self, process: DecoderProcess) -> bool:
+        """Waits for a file and has it decoded; returns whether the process can go on."""
+        await self._arrived.acquire()
+        if process.child.poll() is not None:  # ended while it had nothing to do
+            self._arrived.release()
+            return False
+        queue = self._singles or self._batched
+        if not queue:  # the caller has left
+            return True
+        file = queue.popleft()
+        outcome: Failure = Draining("the service stopped before the image was decoded")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                file.settle(await process.decode(file.content))
+                return True
+        except TimeoutError:
+            outcome = self._late()
+        except (OSError, ValueError):
+            outcome = UndecodableImage("decoding it takes longer than any real picture does, or ends the decoder")
+        finally:
+            file.settle(outcome)
+        logger.warning("a decoder process is replaced after a file of %d bytes: %s", len(file.content), outcome)
+        return False
+
+    def _late(self) -> AnswerTimeout:
+        return AnswerTimeout(f"the image was not decoded within {self._timeout_s} s")

@@ -59,7 +59,7 @@ class Request:
             self._step = None
 
     def decode(self, content: bytes) -> None:
-        """Goes on when the image is decoded here, or on a thread."""
+        """Goes on when the image is decoded, here or in another process."""
         found = self.service.decoder.decode_here(content)
         if found is None:
             task = asyncio.get_running_loop().create_task(self.service.decoder.decode(content))
@@ -118,6 +118,7 @@ class Service:
 
     def start(self) -> None:
         """Begins to answer; to be called inside the event loop."""
+        self.decoder.start()
         self.batcher.start()
         self.searcher.start()
 
@@ -125,7 +126,7 @@ class Service:
         """Answers what was accepted, takes nothing more."""
         await self.batcher.stop()
         await self.searcher.stop()
-        self.decoder.close()
+        await self.decoder.stop()
 
     def ask(self, content: bytes, neighbors: int, done: Done[Answer]) -> Request:
         """Asks what an image file shows, and for so many neighbours.

@@ -44,6 +44,8 @@ def open_image(content: bytes, max_pixels: int) -> Image.Image:
     Raises NotAnImage, UndecodableImage or TooLarge.
     """
     content = cleaned_png(content)
+    if canvas := _webp_canvas(content):  # Pillow allocates it when it opens the file
+        _check_size(*canvas, canvas[0] * canvas[1], max_pixels)
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
@@ -52,13 +54,26 @@ def open_image(content: bytes, max_pixels: int) -> Image.Image:
         raise NotAnImage(f"send one of {', '.join(FORMATS)}; these {len(content)} bytes are none of them") from None
     except Exception as error:  # decoders raise whatever a damaged header makes them trip over
         raise UndecodableImage(f"its header cannot be read: {error}") from error
-    if decoded_pixels(image) > max_pixels:
-        raise TooLarge(
-            f"the image has {image.width} x {image.height} pixels or tiles too large; at most {max_pixels:,} are taken"
-        )
+    _check_size(image.width, image.height, decoded_pixels(image), max_pixels)
     if image.format == "PNG":
         check_rows(content)
     return image
+
+
+def _webp_canvas(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP file (RFC 9649, sections 2.5 to 2.7), as its first chunk tells them."""
+    if not (content.startswith(b"RIFF") and content[8:12] == b"WEBP" and len(content) >= 30):
+        return None
+    kind, body = content[12:16], content[20:30]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    bits = int.from_bytes(body[1:5] if kind == b"VP8L" else body[6:10], "little")
+    return (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)) if kind == b"VP8L" else (bits & 0x3FFF, bits >> 16 & 0x3FFF)
+
+
+def _check_size(width: int, height: int, pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise TooLarge(f"the image has {width} x {height} pixels or tiles too large; at most {max_pixels:,} are taken")
 
 
 def decoded_pixels(image: Image.Image) -> int:

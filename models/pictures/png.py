@@ -70,13 +70,13 @@ def as_png(pixels: Picture) -> bytes:
 def cleaned_png(content: bytes) -> bytes:
     """The same picture without text, profiles and animation, which Pillow would inflate or parse.
 
-    What is no PNG file comes back as it is. Raises UndecodableImage where there is no header, or the checksum of the
-    pixels is wrong, which Pillow does not look at.
+    What is no PNG file comes back as it is. Raises UndecodableImage where a header or all pixels are missing, or the
+    checksum of the pixels is wrong, which Pillow does not look at.
     """
     if not content.startswith(SIGNATURE):
         return content
     chunks = list(_chunks(content))
-    if not chunks or chunks[0][0] != b"IHDR":
+    if not chunks or chunks[0][0] != b"IHDR" or all(kind != b"IDAT" for kind, _, _ in chunks):
         raise UndecodableImage("its header is damaged or cut off")
     if any(zlib.crc32(data, zlib.crc32(kind)) != crc for kind, data, crc in chunks if kind == b"IDAT"):
         raise UndecodableImage("the PNG image cannot be decoded: the checksum of its pixels is wrong")
@@ -112,14 +112,13 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
-    """Kind, data and checksum of each whole chunk up to IEND."""
+    """Kind, data and checksum of each chunk before IEND; of one that is cut off what is there, with its checksum."""
     position, view = len(SIGNATURE), memoryview(content)
-    while position + 12 <= len(content):
+    while position + 8 <= len(content) and (kind := content[position + 4 : position + 8]) != b"IEND":
         end = position + 8 + int.from_bytes(content[position : position + 4], "big")
-        kind = content[position + 4 : position + 8]
-        if kind == b"IEND" or end + 4 > len(content):
-            return
-        yield kind, view[position + 8 : end], int.from_bytes(content[end : end + 4], "big")
+        data, checksum = view[position + 8 : end], content[end : end + 4]
+        crc = int.from_bytes(checksum, "big") if len(checksum) == 4 else zlib.crc32(data, zlib.crc32(kind))
+        yield kind, data, crc
         position = end + 4
 
 

@@ -1,5 +1,6 @@
 """The API on a fake model: every error status."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from models.pictures import errors as picture_errors
 from models.pictures.errors import PictureError
 from models.pictures.preparation import Found
 from serving import decoder, errors
+from serving.decoder_process import DecoderProcess
 from serving.errors import ServiceError
 from serving.http.problems import PROBLEMS
 from tests.conftest import Digits
@@ -112,13 +114,14 @@ def test_large_images_are_decoded_elsewhere_and_refused_when_too_many_wait(
 ) -> None:
     body = encoded(enlarged(digits[0][0], 20))
     assert client.post("/predict", content=body).status_code == 200
-    released, decode = threading.Event(), decoder.Decoder._decode
+    released, decode = threading.Event(), DecoderProcess.decode
 
-    def held(self: decoder.Decoder, content: bytes) -> Found:
-        released.wait(timeout=30)
-        return decode(self, content)
+    async def held(self: DecoderProcess, content: bytes) -> Found | PictureError:
+        while not released.is_set():
+            await asyncio.sleep(0.01)
+        return await decode(self, content)
 
-    monkeypatch.setattr(decoder.Decoder, "_decode", held)
+    monkeypatch.setattr(DecoderProcess, "decode", held)
     with ThreadPoolExecutor(40) as pool:
         responses = list(pool.map(lambda _: client.post("/predict", content=body), range(40)))
     released.set()

@@ -1,0 +1,116 @@
+"""The program of a decoder process: `python -m serving.decoder_child KIND MAX_PIXELS`, a child of the service.
+
+Whatever a file makes of a decoder stays here: it cannot take the service's memory, its time, or its log. Files come in
+on standard input and what they show goes out on standard output, one at a time, until standard input ends.
+
+A file is its length (4 bytes, little-endian) and its bytes. A reply begins with the number of its kind (1 byte) and the
+length of what follows (4 bytes). No reply is unpickled: a process taken over by a file must not reach the service.
+"""
+
+import resource
+import signal
+import struct
+import sys
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from models.pictures.decode import open_image
+from models.pictures.errors import NotAnImage, PictureError, TooLarge, UndecodableImage
+from models.pictures.preparation import Found, Preparation, preparation
+from serving.bombs import refuse_many_blocks, refuse_slow
+
+FILE = struct.Struct("<I")
+REPLY = struct.Struct("<BI")
+FOUND = struct.Struct("<?HH")
+"""Whether there is more in the picture, height and width; the pixels follow, a byte each."""
+READY = REPLY.pack(0, 0)
+"""The first reply of a process, to no file."""
+FAILURES = (NotAnImage, UndecodableImage, TooLarge)
+"""Kinds of reply from 2 on; the text follows. 1 is `Found`."""
+MAX_REPLY = 1_000_000
+"""Longest reply that is believed, bytes."""
+MAX_TEXT = 300
+"""Characters of a failure's text."""
+BYTES_PER_PIXEL = 16
+"""Memory for an image of as many pixels as are allowed. The most that a real file takes is 12 (RGBA WebP)."""
+SPARE_BYTES = 128_000_000
+"""Memory besides: the file itself, and all that is small."""
+CPU_S_PER_PIXEL = 8e-8
+"""Processor time for an image of as many pixels as are allowed, and a second besides; the slowest real file takes
+half of it."""
+
+
+def encode(result: Found | PictureError) -> bytes:
+    """The reply to one file."""
+    if isinstance(result, Found):
+        body = FOUND.pack(result.several, *result.pixels.shape) + result.pixels.tobytes()
+        return REPLY.pack(1, len(body)) + body
+    body = str(result)[:MAX_TEXT].encode(errors="replace")
+    return REPLY.pack(2 + FAILURES.index(type(result)), len(body)) + body
+
+
+def decode(kind: int, body: bytes) -> Found | PictureError:
+    """What a reply says; raises ValueError for one that no honest process sends."""
+    if kind != 1:
+        if not 0 <= kind - 2 < len(FAILURES):
+            raise ValueError(f"a reply of kind {kind}")
+        return FAILURES[kind - 2](body.decode(errors="replace"))
+    if len(body) < FOUND.size:
+        raise ValueError(f"a reply of {len(body)} bytes")
+    several, height, width = FOUND.unpack_from(body)
+    return Found(np.frombuffer(body, np.uint8, offset=FOUND.size).reshape(height, width), several)
+
+
+def main() -> None:
+    """Decodes files until there are no more."""
+    kind, max_pixels = sys.argv[1], int(sys.argv[2])
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process: native code cannot be interrupted otherwise
+    warnings.simplefilter("ignore")
+    cv2.setNumThreads(1)
+    Image.init()
+    prepare = preparation(kind)
+    limit_memory(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels)
+    files, replies = sys.stdin.buffer, sys.stdout.buffer
+    send(replies, READY)
+    while len(length := files.read(FILE.size)) == FILE.size:
+        content = files.read(*FILE.unpack(length))
+        signal.setitimer(signal.ITIMER_PROF, 1 + CPU_S_PER_PIXEL * max_pixels)
+        reply = encode(decoded(content, prepare, max_pixels))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        send(replies, reply)
+
+
+def decoded(content: bytes, prepare: Preparation, max_pixels: int) -> Found | PictureError:
+    """What a file shows, or what is wrong with it."""
+    try:
+        refuse_many_blocks(content)
+        image = open_image(content, max_pixels)
+        refuse_slow(image, content)
+        return prepare.prepare(image)
+    except PictureError as error:
+        return error
+    except MemoryError:
+        return UndecodableImage("decoding it takes more memory than an image of this size needs")
+
+
+def limit_memory(more: int) -> None:
+    """Lets the process take so many bytes beyond what it has now, and leave no core behind."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+
+
+def send(replies: BinaryIO, reply: bytes) -> None:
+    """Writes one reply."""
+    replies.write(reply)
+    replies.flush()
+
+
+if __name__ == "__main__":
+    main()
