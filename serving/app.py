@@ -27,6 +27,7 @@ from serving.http.gate import Gate
 from serving.index.memory import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker, reserve_space
 from serving.model import Model, load_model
+from serving.quiet import mute_c_libraries
 from serving.service import Service
 from serving.sessions import ProviderError
 from serving.settings import Settings
@@ -47,6 +48,7 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         loaded = load_bundle(settings) if model is None or index is None else (model, index)
         service = new_service(settings, metrics, *loaded)
+        mute_c_libraries()
         service.start()
         forget_killed_workers()
         gc.collect()

@@ -60,7 +60,8 @@ class Decoder:
         self._batched: deque[File] = deque()
         self._arrived = asyncio.Semaphore(0)  # at least as often as files wait
         self._batches = 0
-        self._running = 0  # processes that are ready or decode
+        self._processes: set[DecoderProcess] = set()
+        self._running = 0  # of them, those that are ready or decode
         self._start_failed = False
         self._starting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,6 +81,8 @@ class Decoder:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for process in list(self._processes):  # whose task was stopped while it ended one
+            await self._end(process)
         for file in (*self._singles, *self._batched):
             file.settle(Draining("the service stopped before the image was decoded"))
 
@@ -143,15 +146,14 @@ class Decoder:
                     pass
             finally:
                 self._running -= 1
-                await process.end()
+                await self._end(process)
 
     async def _started(self) -> DecoderProcess:
         """A process that is ready, after as many trials as it takes. One starts at a time: it is a core's work."""
         async with self._starting:
             while True:
                 try:
-                    process = DecoderProcess(self._kind, self._max_pixels)
-                    await process.ready()
+                    process = await self._start_one()
                 except (OSError, ValueError) as error:
                     if not self._start_failed:
                         logger.warning("no decoder process can be started: %s", error)
@@ -160,6 +162,20 @@ class Decoder:
                 else:
                     self._start_failed = False
                     return process
+
+    async def _start_one(self) -> DecoderProcess:
+        process = DecoderProcess(self._kind, self._max_pixels)
+        self._processes.add(process)
+        try:
+            await process.ready()
+        except BaseException:
+            await self._end(process)
+            raise
+        return process
+
+    async def _end(self, process: DecoderProcess) -> None:
+        await process.end()
+        self._processes.discard(process)
 
     async def _next_file(self, process: DecoderProcess) -> bool:
         """Waits for a file and has it decoded; returns whether the process can go on."""

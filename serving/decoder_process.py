@@ -38,13 +38,9 @@ class DecoderProcess:
             )
 
     async def ready(self) -> None:
-        """Waits until the process takes files; ends it when that does not happen. Raises as `decode`."""
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await self._reply()
-        except BaseException:
-            await self.end()
-            raise
+        """Waits until the process takes files; raises as `decode`."""
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await self._reply()
 
     async def decode(self, content: bytes) -> Found | PictureError:
         """What a file shows. Raises OSError or ValueError when the process ends or answers nonsense."""
