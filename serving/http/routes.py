@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from models.pictures.errors import PictureError
-from serving.errors import Draining, Failure, Hanging, MalformedRequest, ServiceError
+from serving.errors import Draining, Failure, Hanging, MalformedRequest, Overloaded, ServiceError
 from serving.http import answers, schemas
 from serving.http.bodies import Bodies
 from serving.http.gate import OWN_ID, as_response
@@ -149,6 +149,8 @@ async def ready(running: Running) -> Response:
         raise Hanging("the model hangs")
     if not (service.batcher.accepting and service.searcher.accepting):
         raise Draining("the service is stopping")
+    if not service.decoder.healthy:
+        raise Overloaded("no decoder process runs")
     model = service.model
     return as_response(Reply(answers.to_json({"status": "ready", "model": model.name, "provider": model.provider})))
 

@@ -38,3 +38,9 @@ def test_both_fail_while_the_search_hangs(client: TestClient, digits: Digits, mo
     assert_problem(client.get("/health/live"), 503, "hangs")
     assert_problem(client.get("/health/ready"), 503, "hangs")
     released.set()
+
+
+def test_ready_fails_while_nothing_can_be_decoded(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(client.app_state["service"].decoder), "healthy", False)
+    assert_problem(client.get("/health/ready"), 503, "decoder")
+    assert client.get("/health/live").status_code == 200
