@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from serving.http import passage
 from tests.http.cases import CODING, DOORS, HIDDEN, LENGTH, POST, Case, Door
 from tests.http.corpus import CASES, PARTS, RUNS
 from tests.http.counting import RequestCount
@@ -17,8 +18,9 @@ MAX_PIECES = 300
 
 @pytest.fixture(scope="module")
 def counted() -> Iterator[RequestCount]:
-    """The requests of a real server on the fake model."""
-    with serving(FakeModel()) as port:
+    """The requests of a real server on the fake model, which does not wait long for bodies that it has refused."""
+    with pytest.MonkeyPatch.context() as patch, serving(FakeModel()) as port:
+        patch.setattr(passage, "LINGER_S", 0.05)
         counted = RequestCount(("127.0.0.1", port))
         counted.since_last_time()
         yield counted
