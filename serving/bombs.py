@@ -4,6 +4,8 @@ A photo has some dozens of blocks; 10 MB of empty ones keep Pillow busy for seco
 minute. Nothing is decoded here. What is not foreseen ends with its decoder process, which has a limit of time.
 """
 
+from typing import Literal
+
 from PIL import Image
 
 from models.pictures.errors import TooLarge
@@ -12,6 +14,12 @@ MAX_BLOCKS = 1000
 """Blocks before the pixels, or scans of a JPEG, that are walked without complaint."""
 MAX_GIF_BLOCKS = 10_000
 """GIF cuts what it carries into blocks of 255 bytes at most."""
+SMALL_IDAT = 64
+"""Bytes; encoders cut a PNG's pixels into chunks of thousands."""
+MAX_STRIPS = 100_000
+"""Strips or tiles of a TIFF; a row each in an image of as many rows."""
+STRIP_OFFSETS, TILE_OFFSETS = 273, 324
+"""TIFF tags (TIFF 6.0, sections 8 and 15)."""
 EXIF = b"Exif\0\0"
 MAX_SCANNED = 1_000_000_000
 """Scans of a JPEG times its pixels: a photo of 25 million in 40 scans. Progressive files have about 10."""
@@ -20,11 +28,13 @@ MAX_RUNS = 1_000_000
 
 
 def refuse_many_blocks(content: bytes) -> None:
-    """Raises TooLarge when a JPEG, PNG or GIF has more blocks than any real picture."""
+    """Raises TooLarge when a JPEG, PNG, TIFF or GIF has more blocks than any real picture."""
     if content.startswith(b"\xff\xd8"):
         too_many = max(_jpeg_segments(content), _scans(content)) > MAX_BLOCKS
     elif content.startswith(b"\x89PNG"):
         too_many = _png_chunks(content) > MAX_BLOCKS
+    elif content.startswith((b"II", b"MM")):
+        too_many = _tiff_blocks(content) > MAX_BLOCKS
     else:
         too_many = content.startswith(b"GIF8") and _gif_blocks(content) > MAX_GIF_BLOCKS
     if too_many:
@@ -68,12 +78,30 @@ def _jpeg_segments(content: bytes) -> int:
 
 
 def _png_chunks(content: bytes) -> int:
-    """Chunks other than the pixels' own IDAT (PNG, section 5.3), counted no further than needed."""
+    """Chunks other than the pixels' own IDAT of a fair size (PNG, section 5.3), counted no further than needed."""
     position, count = 8, 0
     while count <= MAX_BLOCKS and position + 8 <= len(content):
-        count += content[position + 4 : position + 8] != b"IDAT"
-        position += 12 + int.from_bytes(content[position : position + 4], "big")
+        length = int.from_bytes(content[position : position + 4], "big")
+        count += content[position + 4 : position + 8] != b"IDAT" or length < SMALL_IDAT
+        position += 12 + length
     return count
+
+
+def _tiff_blocks(content: bytes) -> int:
+    """Tags of the first directory (TIFF 6.0, section 2, and BigTIFF), or more than are allowed for too many strips."""
+    order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
+
+    def number(first: int, size: int) -> int:
+        return int.from_bytes(content[first : first + size], order)
+
+    big = content[2] == 43 if len(content) > 2 else False  # as Pillow tells it
+    wide, entry, first = (8, 20, number(8, 8)) if big else (4, 12, number(4, 4))
+    head = 8 if big else 2
+    tags = number(first, head)
+    for position in range(first + head, first + head + min(tags, MAX_BLOCKS) * entry, entry):
+        if number(position, 2) in (STRIP_OFFSETS, TILE_OFFSETS) and number(position + 4, wide) > MAX_STRIPS:
+            return MAX_BLOCKS + 1
+    return tags
 
 
 def _gif_blocks(content: bytes) -> int:

@@ -139,9 +139,12 @@ def test_a_file_that_ends_its_process_is_refused_and_no_other(digits: Digits, st
 
 
 def test_a_file_may_not_take_more_processor_time_than_any_picture(started: Started) -> None:
-    """A BigTIFF of two million tags of an unknown type, which Pillow reads one by one."""
-    count = 2_000_000
-    content = b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, count) + struct.pack("<HHQQ", 300, 99, 1, 0) * count
+    """A BigTIFF whose EXIF directory has two million tags of an unknown type, which Pillow reads one by one."""
+    count, pixels = 2_000_000, 400
+    tags = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, pixels), (277, 1), (278, 1), (279, 1), (34665, 500)]
+    directory = b"".join(struct.pack("<HHQQ", tag, 16, 1, value) for tag, value in tags)
+    content = (b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, len(tags)) + directory).ljust(500, b"\0")
+    content += struct.pack("<Q", count) + struct.pack("<HHQQ", 300, 99, 1, 0) * count + bytes(8)
 
     async def scenario(decoder: Decoder) -> None:
         with pytest.raises(UndecodableImage, match="longer than any real picture"):
