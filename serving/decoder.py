@@ -6,14 +6,12 @@ takes longer than a request may; nothing that a file holds can stop the service.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 
 from models.pictures.errors import PictureError, UndecodableImage
 from models.pictures.preparation import Found, preparation
 from serving.decoder_process import DecoderProcess
+from serving.decoder_queue import File, FileQueue
 from serving.errors import AnswerTimeout, Draining, Failure, Overloaded
 
 logger = logging.getLogger("serving")
@@ -22,23 +20,6 @@ WAITING_PER_PROCESS = 8
 """Single images that may wait for each process, and batches; every one of them is held in memory."""
 RETRY_S = 1.0
 """Seconds after which a process that could not be started is tried again."""
-
-
-@dataclass(eq=False, slots=True)
-class File:
-    """One file on its way through a process."""
-
-    content: bytes
-    found: asyncio.Future[Found] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def settle(self, result: Found | Failure) -> None:
-        """Tells the caller, unless it has left."""
-        if self.found.done():
-            return
-        if isinstance(result, Found):
-            self.found.set_result(result)
-        else:
-            self.found.set_exception(result)
 
 
 class Decoder:
@@ -56,9 +37,7 @@ class Decoder:
         self._kind, self._max_pixels, self._timeout_s = kind, max_pixels, timeout_s
         self._already_prepared = preparation(kind).already_prepared
         self._count = processes
-        self._singles: deque[File] = deque()
-        self._batched: deque[File] = deque()
-        self._arrived = asyncio.Semaphore(0)  # at least as often as files wait
+        self._queue = FileQueue()
         self._batches = 0
         self._processes: set[DecoderProcess] = set()
         self._running = 0  # of them, those that are ready or decode
@@ -73,7 +52,9 @@ class Decoder:
 
     def start(self) -> None:
         """Begins to start processes, one after the other; to be called inside the event loop."""
-        self._tasks = [asyncio.get_running_loop().create_task(self._work()) for _ in range(self._count)]
+        loop = asyncio.get_running_loop()
+        # The first of several takes no files of batches: a single image never waits for one of those.
+        self._tasks = [loop.create_task(self._work(number > 0 or self._count == 1)) for number in range(self._count)]
 
     async def stop(self) -> None:
         """Ends the processes; what waits gets Draining."""
@@ -83,7 +64,7 @@ class Decoder:
         await asyncio.gather(*tasks, return_exceptions=True)
         for process in list(self._processes):  # whose task was stopped while it ended one
             await self._end(process)
-        for file in (*self._singles, *self._batched):
+        for file in (*self._queue.singles, *self._queue.batched):
             file.settle(Draining("the service stopped before the image was decoded"))
 
     def decode_here(self, content: bytes) -> Found | None:
@@ -93,11 +74,11 @@ class Decoder:
 
     async def decode(self, content: bytes) -> Found:
         """Any upload → what it shows. Raises PictureError, Overloaded, Draining or AnswerTimeout."""
-        if len(self._singles) >= self._count * WAITING_PER_PROCESS:
-            raise Overloaded(f"{len(self._singles)} images wait to be decoded already; try again later")
+        if (waiting := len(self._queue.singles)) >= self._count * WAITING_PER_PROCESS:
+            raise Overloaded(f"{waiting} images wait to be decoded already; try again later")
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._through(self._singles, content)
+                return await self._through(content, single=True)
         except TimeoutError:
             raise self._late() from None
 
@@ -119,30 +100,28 @@ class Decoder:
 
     async def _one_of_many(self, content: bytes) -> Found | PictureError:
         try:
-            return self.decode_here(content) or await self._through(self._batched, content)
+            return self.decode_here(content) or await self._through(content, single=False)
         except PictureError as error:
             return error
 
-    async def _through(self, queue: deque[File], content: bytes) -> Found:
+    async def _through(self, content: bytes, single: bool) -> Found:
         if not self.healthy:
             raise Overloaded("no image can be decoded at the moment; try again later")
-        file = File(content)
-        queue.append(file)
-        self._arrived.release()
+        file = File(content, single)
+        self._queue.add(file)
         try:
             return await file.found
         except asyncio.CancelledError:
-            with suppress(ValueError):
-                queue.remove(file)
+            self._queue.remove(file)
             raise
 
-    async def _work(self) -> None:
+    async def _work(self, takes_batches: bool) -> None:
         """Keeps one process running, and gives it one file after the other."""
         while True:
             process = await self._started()
             self._running += 1
             try:
-                while process.child.poll() is None and await self._next_file(process):
+                while await self._decode(await self._queue.take(takes_batches), process):
                     pass
             finally:
                 self._running -= 1
@@ -177,16 +156,11 @@ class Decoder:
         await process.end()
         self._processes.discard(process)
 
-    async def _next_file(self, process: DecoderProcess) -> bool:
-        """Waits for a file and has it decoded; returns whether the process can go on."""
-        await self._arrived.acquire()
+    async def _decode(self, file: File, process: DecoderProcess) -> bool:
+        """Has a file decoded, and returns whether the process can go on."""
         if process.child.poll() is not None:  # ended while it had nothing to do
-            self._arrived.release()
+            self._queue.put_back(file)
             return False
-        queue = self._singles or self._batched
-        if not queue:  # the caller has left
-            return True
-        file = queue.popleft()
         outcome: Failure = Draining("the service stopped before the image was decoded")
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -7,6 +7,7 @@ A file is its length (4 bytes, little-endian) and its bytes. A reply begins with
 length of what follows (4 bytes). No reply is unpickled: a process taken over by a file must not reach the service.
 """
 
+import os
 import resource
 import signal
 import struct
@@ -34,6 +35,8 @@ FAILURES = (NotAnImage, UndecodableImage, TooLarge)
 """Kinds of reply from 2 on; the text follows. 1 is `Found`."""
 MAX_REPLY = 1_000_000
 """Longest reply that is believed, bytes."""
+NICENESS = 10
+"""Where cores are short, clean files are answered before others are decoded."""
 MAX_TEXT = 300
 """Characters of a failure's text."""
 BYTES_PER_PIXEL = 20
@@ -70,6 +73,7 @@ def main() -> None:
     """Decodes files until there are no more."""
     kind, max_pixels = sys.argv[1], int(sys.argv[2])
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process: native code cannot be interrupted otherwise
+    os.nice(NICENESS)
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
     Image.init()

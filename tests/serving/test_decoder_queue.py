@@ -81,6 +81,21 @@ def test_single_images_go_before_the_files_of_batches() -> None:
     with_decoder(scenario)
 
 
+def test_files_of_batches_leave_a_process_to_single_images() -> None:
+    async def scenario(decoder: Decoder) -> None:
+        batches = [asyncio.create_task(decoder.decode_many([name])) for name in (b"a", b"b", b"c")]
+        await settled()
+        assert Process.taken == [b"a", b"b"]
+        singles = [asyncio.create_task(decoder.decode(b"single")) for _ in range(2)]
+        await settled()
+        assert Process.taken == [b"a", b"b", b"single"]
+        for _ in range(5):
+            Process.released.release()
+        await asyncio.gather(*batches, *singles)
+
+    with_decoder(scenario, processes=3)
+
+
 def test_a_bad_file_keeps_its_place_in_the_batch() -> None:
     async def scenario(decoder: Decoder) -> None:
         Process.released = asyncio.Semaphore(3)
