@@ -11,6 +11,8 @@ from models.pictures.preparation import Found
 from serving import decoder as room
 from serving.decoder import WAITING_PER_PROCESS, Decoder
 from serving.errors import AnswerTimeout, Draining, Overloaded
+from tests.conftest import Digits
+from tests.pictures.uploads import encoded
 
 FOUND = Found(np.zeros((2, 2), np.uint8))
 Scenario = Callable[[Decoder], Awaitable[None]]
@@ -104,6 +106,26 @@ def test_a_bad_file_keeps_its_place_in_the_batch() -> None:
         assert isinstance(bad, UndecodableImage)
 
     with_decoder(scenario, processes=2)
+
+
+def test_a_batch_of_clean_files_lets_others_have_their_turn(digits: Digits) -> None:
+    async def scenario(decoder: Decoder) -> None:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        found = await decoder.decode_many([encoded(image) for image in digits[0][:64]])
+        task.cancel()
+        assert all(isinstance(one, Found) for one in found)
+        assert turns >= 7
+        assert not Process.taken
+
+    with_decoder(scenario)
 
 
 def test_more_than_may_wait_are_refused() -> None:
