@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,9 +104,14 @@ def decoded(content: bytes, prepare: Preparation, max_pixels: int) -> Found | Pi
 
 
 def limit_memory(more: int) -> None:
-    """Lets the process take so many bytes beyond what it has now, and leave no core behind."""
+    """Lets the process take so many bytes beyond what it has now, and leave no core behind.
+
+    Where the machine's memory is short, Linux ends this process rather than the service.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
+        with suppress(OSError):  # /proc may be read-only
+            Path("/proc/self/oom_score_adj").write_text("1000")
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 

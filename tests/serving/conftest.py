@@ -8,7 +8,14 @@ from fastapi.testclient import TestClient
 from serving.app import create_app
 from serving.settings import Settings
 from tests.serving.fakes import LIMIT, FakeModel, fake_index
+from tests.serving.kept import kept_processes
 from tests.serving.sockets import serving
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kept_processes() -> Iterator[None]:
+    with kept_processes():
+        yield
 
 
 @pytest.fixture
