@@ -1,11 +1,13 @@
 """A service on the fake model."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from fastapi.testclient import TestClient
 
 from serving.app import create_app
+from serving.errors import AnswerTimeout
 from serving.settings import Settings
 from tests.serving.fakes import LIMIT, FakeModel, fake_index
 from tests.serving.kept import kept_processes
@@ -29,7 +31,17 @@ def client(model: FakeModel) -> Iterator[TestClient]:
     with TestClient(
         create_app(settings, model, fake_index()), base_url="http://localhost", raise_server_exceptions=False
     ) as client:
+        wait_for_decoder(client)
         yield client
+
+
+def wait_for_decoder(client: TestClient) -> None:
+    """Until a process decodes, which may take longer than this client's requests may."""
+    assert client.portal is not None
+    while True:
+        with suppress(AnswerTimeout):
+            client.portal.call(client.app_state["service"].decoder.decode_many, [b"no image"])
+            return
 
 
 @pytest.fixture
