@@ -30,7 +30,7 @@ ROWS: dict[str, Row] = UPLOADS | STREAMS | STOPS | MODELS
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.faults", description=__doc__)
     parser.add_argument("--checkout", type=Path, default=ROOT, help="folder whose code is served")
-    parser.add_argument("--python", default=sys.executable, help="interpreter that serves")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter that serves")
     parser.add_argument("--only", default="", help="rows whose title holds this text")
     parser.add_argument("--whole", action="store_true", help="overload for 60 s instead of 10 s")
     parser.add_argument("--save", choices=table.COLUMNS, help="keep the figures as this column of the tables")
@@ -63,7 +63,7 @@ def measure(title: str, row: Row, conditions: Conditions) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     chosen = options(arguments)
     allow_many_connections()
-    checkout = Checkout(chosen.checkout.resolve(), chosen.python)
+    checkout = Checkout(chosen.checkout.resolve(), str(chosen.python.absolute()))
     conditions = Conditions(checkout, chosen.whole)
     started, load = time.monotonic(), os.getloadavg()[0]
     rows = [measure(title, row, conditions) for title, row in ROWS.items() if chosen.only in title]

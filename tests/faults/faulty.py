@@ -1,7 +1,7 @@
 """`python -P faulty.py OPTIONS`: the service of the checkout on PYTHONPATH, with a model that FAULT makes faulty.
 
 FAULT is `slow N` (N images a second), or `raise`, `exit`, `count` or `hang` (what the model does with a batch that
-holds the first digit of examples/digits.npz). Worker processes import this file too.
+holds the second digit of examples/digits.npz). Worker processes import this file too.
 """
 
 import os
@@ -16,7 +16,7 @@ from serving.model import OnnxModel, Prediction
 
 FAULT, _, RATE = os.environ["FAULT"].partition(" ")
 with np.load(Path(__file__).parents[2] / "examples" / "digits.npz") as arrays:
-    TRIGGER = arrays["images"][0]
+    TRIGGER = arrays["images"][1]
 run_batch = OnnxModel.run_batch
 
 

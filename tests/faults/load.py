@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.faults.probe import percentile
@@ -69,18 +69,27 @@ class OpenLoop:
 
     Args:
         on_answer: called with the number of the request among `requests` and what came.
+        connections: opened before the first request; those free longest are taken first.
     """
 
     def __init__(
-        self, address: Address, requests: list[bytes], rate: float, on_answer: Callable[[int, Answered], None]
+        self,
+        address: Address,
+        requests: list[bytes],
+        rate: float,
+        on_answer: Callable[[int, Answered], None],
+        connections: int = 0,
     ) -> None:
         self._address, self._requests, self._interval_s = address, requests, 1 / rate
         self._on_answer = on_answer
-        self._free: list[Client] = []
+        self._connections = connections
+        self._free: deque[Client] = deque()
         self._waiting = 0
         self._opening: set[asyncio.Task[None]] = set()
 
     async def run(self, seconds: float) -> None:
+        for _ in range(self._connections):
+            self._free.append(await self._connect())
         self._started = time.perf_counter()
         for number in itertools.count():
             due_s = number * self._interval_s
@@ -103,7 +112,7 @@ class OpenLoop:
     def _send(self, number: int, due_s: float) -> None:
         self._waiting += 1
         while self._free:
-            client = self._free.pop()
+            client = self._free.popleft()
             if not client.transport.is_closing():
                 client.ask(number, self._requests[number], due_s)
                 return
@@ -112,13 +121,15 @@ class OpenLoop:
         task.add_done_callback(self._opening.discard)
 
     async def _send_anew(self, number: int, due_s: float) -> None:
-        client = Client(self._on_done)
-        with suppress(OSError):
-            await asyncio.get_running_loop().create_connection(lambda: client, *self._address)
-            client.ask(number, self._requests[number], due_s)
-            return
-        client.asked, client.due_s = number, due_s
-        self._on_done(client, 0, b"", b"")
+        try:
+            (await self._connect()).ask(number, self._requests[number], due_s)
+        except OSError:
+            self._waiting -= 1
+            self._on_answer(number, Answered(due_s, self._now() - due_s, 0, b"", b""))
+
+    async def _connect(self) -> Client:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(lambda: Client(self._on_done), *self._address))[1]
 
     def _on_done(self, client: Client, status: int, head: bytes, body: bytes) -> None:
         self._waiting -= 1

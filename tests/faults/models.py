@@ -1,17 +1,20 @@
 """Rows: more requests than the model answers, bad images and clients between good ones, and a model that fails."""
 
 import asyncio
+import functools
 import random
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tests.conftest import ROOT
 from tests.faults.load import Answered, OpenLoop, p99_s
 from tests.faults.probe import Seen
-from tests.faults.rows import OTHERS_WAIT_MS, Check, Conditions, Row, beside_a_probe, hostile
+from tests.faults.rows import OTHERS_WAIT_MS, TAKEN_MB, Check, Conditions, Load, Row, beside_a_probe, hostile
 from tests.faults.service import PREDICT, Address, ask, connect, post, starts
 from tests.faults.stops import REPLACED_S, seconds_until
 from tests.pictures.uploads import encoded
@@ -23,6 +26,7 @@ HANG_S = 2
 TRIGGERS = 20
 
 
+@functools.cache
 def digits() -> list[bytes]:
     with np.load(ROOT / "examples" / "digits.npz") as arrays:
         return [encoded(image) for image in arrays["images"]]
@@ -53,12 +57,12 @@ def is_quick(address: Address) -> bool:
     return status == 200 and time.monotonic() - started < 0.02
 
 
-async def garbage_among_others(address: Address) -> int:
-    """1,000 rounds of 16 images at once, one of them garbage; how many answers were wrong."""
+async def garbage_among_others(address: Address, rounds: int = 1000) -> int:
+    """Rounds of 16 images at once, one of them garbage; how many answers were wrong."""
     images, chance, wrong = digits(), random.Random(0), 0
     expected = {content: await asyncio.to_thread(ask, address, post(content)) for content in images[:64]}
     pairs = [await asyncio.open_connection(*address) for _ in range(16)]
-    for _ in range(1000):
+    for _ in range(rounds):
         contents = chance.sample(images[:64], 16)
         contents[chance.randrange(16)] = chance.randbytes(300)
         for (_, writer), content in zip(pairs, contents, strict=True):
@@ -104,7 +108,7 @@ async def leave(address: Address) -> int:
 
 def fails(fault: str, conditions: Conditions) -> list[Check]:
     """A model that fails with some batches: those, and no others."""
-    trigger = digits()[0]
+    trigger = digits()[1]
 
     def load(address: Address) -> float:
         longest = 0.0
@@ -132,7 +136,7 @@ def hangs(conditions: Conditions) -> list[Check]:
     with conditions.checkout.serving(fault="hang", workers=2, **options) as service:
         before, started = starts(service), time.monotonic()
         with connect(service.address(), 10) as connection:
-            connection.sendall(post(digits()[0]))
+            connection.sendall(post(digits()[1]))
             status = responses(connection, 1)[0][0].split()[1]
         told_s = time.monotonic() - started
         replaced_s = told_s + seconds_until(lambda: starts(service) > before)
@@ -149,14 +153,19 @@ def missing(what: str, seen: Seen) -> list[Check]:
     return [Check(what, seen.result, 0)]
 
 
+def running(load: Callable[[Address], Coroutine[Any, Any, int]]) -> Load:
+    digits()  # made before anything is measured
+    return lambda address: asyncio.run(load(address))
+
+
 MODELS: dict[str, Row] = {
     "600 requests/s for a model of 200, queue of 512": partial(overload, 512),
     "600 requests/s for a model of 200, queue of 1,024": partial(overload, 1024),
     "one garbage image among 16, 1,000 rounds": hostile(
-        lambda address: asyncio.run(garbage_among_others(address)), partial(missing, "wrong answers")
+        partial(running, garbage_among_others), partial(missing, "wrong answers")
     ),
     "32 clients, a fifth leaves mid-request": hostile(
-        lambda address: asyncio.run(leave(address)), partial(missing, "answers missing or wrong"), taken_mb=30
+        partial(running, leave), partial(missing, "answers missing or wrong"), taken_mb=TAKEN_MB
     ),
     "the model raises": partial(fails, "raise"),
     "the model raises SystemExit": partial(fails, "exit"),

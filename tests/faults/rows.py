@@ -10,7 +10,7 @@ from tests.faults.service import Address, Checkout
 from tests.servers import Service
 
 OTHERS_WAIT_MS = 50
-KEPT_MB = 10
+TAKEN_MB, KEPT_MB = 30, 10
 SHORTEST_S = 2
 """How long the probe looks where the load ends at once."""
 
@@ -71,17 +71,18 @@ def memory(seen: Seen, taken_mb: float) -> list[Check]:
 
 
 def hostile(
-    load: Load,
+    prepare: Callable[[], Load],
     *also: Callable[[Seen], list[Check]],
     taken_mb: float | None = None,
     p99_ms: float = OTHERS_WAIT_MS,
 ) -> Row:
-    """A row of `load`: nobody else waits, and what `also` says of what was seen. Memory is measured if it has a bound.
+    """A row: nobody else waits, and what `also` says of what was seen. Memory is measured if it has a bound.
 
-    A digit is answered within `p99_ms` in 99 cases of 100.
+    `prepare` makes the load before anything is measured. A digit is answered within `p99_ms` in 99 cases of 100.
     """
 
     def row(conditions: Conditions) -> list[Check]:
+        load = prepare()
         with conditions.checkout.serving() as service:
             seen = beside_a_probe(service, load, AFTER_S if taken_mb else 0.0)
         checks = [*others_wait(seen, p99_ms), *(check for found in also for check in found(seen))]

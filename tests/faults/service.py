@@ -1,6 +1,7 @@
 """A service of any checkout, as a process of its own, and the memory of all its processes."""
 
 import functools
+import math
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 READY = LIVE.replace(b"live", b"ready")
 FAULTY = ROOT / "tests" / "faults" / "faulty.py"
 START_S, STOP_S = 30, 5
+STEADY_MB, STEADY_S = 1, 0.7
 PAGE = os.sysconf("SC_PAGE_SIZE")
 DOORS = "/predict", "/predict?debug=true"
 """A target that the front answers itself, and one that goes the longer way."""
@@ -123,7 +125,7 @@ def starts(service: Service) -> int:
 
 
 def wait_until_ready(service: Service, workers: int) -> None:
-    """Until so many workers take images, and each has answered some."""
+    """Until so many workers take images, each has answered some, and their memory grows no more."""
     deadline = time.monotonic() + START_S
     while starts(service) < workers:
         assert time.monotonic() < deadline, service.log
@@ -131,6 +133,10 @@ def wait_until_ready(service: Service, workers: int) -> None:
     for request in [READY, *[PREDICT] * 50 * workers, post(UPLOAD, DOORS[1])]:
         status, body = ask(service.address(), request)
         assert status == 200, body
+    before_mb = -math.inf
+    while abs((now_mb := resident_mb(service.process.pid)) - before_mb) > STEADY_MB:  # decoders start one by one
+        before_mb = now_mb
+        time.sleep(STEADY_S)
 
 
 def end(service: Service) -> None:

@@ -4,10 +4,11 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from tests.faults.files import MB
 from tests.faults.probe import Seen
-from tests.faults.rows import Check, Conditions, Row, beside_a_probe, hostile, others_wait
+from tests.faults.rows import TAKEN_MB, Check, Conditions, Row, beside_a_probe, hostile, others_wait
 from tests.faults.service import DOORS, LIVE, PREDICT, UPLOAD, Address, ask, connect, post
 from tests.serving.sockets import responses
 
@@ -15,6 +16,8 @@ LET_GO_S = 11.5
 """The default timeout and its slack."""
 WATCHED_S = 14
 EACH = 5
+ROUND = PREDICT + post(UPLOAD, DOORS[1]) + LIVE
+PIPELINED = ROUND * (62 * MB // len(ROUND))
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -38,23 +41,26 @@ def first_status(connection: socket.socket) -> int:
         return 0
 
 
-def endless(content: Callable[[], bytes], expected: int) -> Row:
+def endless(head: Callable[[], bytes], expected: int) -> Row:
     """A head of 20 MB at four connections: it is refused with this status."""
 
-    def load(address: Address) -> int:
-        whole, wrong = content(), 0
-        with ExitStack() as stack:
-            for _ in range(4):
-                connection = stack.enter_context(send_all(address, whole))
+    def load(content: bytes, address: Address) -> int:
+        wrong = 0
+        for _ in range(4):
+            with send_all(address, content) as connection:
                 wrong += first_status(connection) != expected
         return wrong
 
-    return hostile(load, lambda seen: [Check(f"not answered with {expected}", seen.result, 0)], taken_mb=30)
+    return hostile(
+        lambda: partial(load, head()),
+        lambda seen: [Check(f"not answered with {expected}", seen.result, 0)],
+        taken_mb=TAKEN_MB,
+    )
 
 
 def pipelined(address: Address) -> None:
     """62 MB of requests whose answers nobody reads."""
-    with send_all(address, (PREDICT + post(UPLOAD, DOORS[1]) + LIVE) * (62 * MB // 1000), give_up_s=3):
+    with send_all(address, PIPELINED, give_up_s=3):
         time.sleep(1)
 
 
@@ -150,8 +156,8 @@ def still_open(seen: Seen) -> list[Check]:
 STREAMS: dict[str, Row] = {
     "20 MB of header lines, 4 clients": endless(lambda: HEAD + b"X-Header: value\r\n" * (20 * MB // 17), 431),
     "a URL of 20 MB, 4 clients": endless(lambda: b"GET /" + b"u" * 20 * MB, 414),
-    "62 MB of pipelined requests, no answer read": hostile(pipelined, taken_mb=30),
-    "2,000 silent connections": hostile(silent, still_open, taken_mb=30),
+    "62 MB of pipelined requests, no answer read": hostile(lambda: pipelined, taken_mb=TAKEN_MB),
+    "2,000 silent connections": hostile(lambda: silent, still_open, taken_mb=TAKEN_MB),
     "slow clients, first and second request, both doors": slow_row,
     "128 descriptors, 300 clients": descriptors,
 }
