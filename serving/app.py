@@ -19,6 +19,7 @@ from models.manifest import INDEX, BundleError
 from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
+from serving.heap import return_large_blocks
 from serving.http import pages, routes, server
 from serving.http.bodies import Bodies
 from serving.http.connection import most_connections
@@ -48,6 +49,7 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         loaded = load_bundle(settings) if model is None or index is None else (model, index)
         service = new_service(settings, metrics, *loaded)
+        return_large_blocks()
         mute_c_libraries()
         service.start()
         forget_killed_workers()

@@ -25,6 +25,7 @@ from models.pictures.decode import open_image
 from models.pictures.errors import NotAnImage, PictureError, TooLarge, UndecodableImage
 from models.pictures.preparation import Found, Preparation, preparation
 from serving.bombs import refuse_many_blocks, refuse_slow
+from serving.heap import return_large_blocks
 
 FILE = struct.Struct("<I")
 REPLY = struct.Struct("<BI")
@@ -77,6 +78,7 @@ def main() -> None:
     os.nice(NICENESS)
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
+    return_large_blocks()
     Image.init()
     prepare = preparation(kind)
     limit_memory(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels)

@@ -13,6 +13,8 @@ from serving.http.heads import END, MAX_HEAD_BYTES, RequestHead
 LAST_CHUNK = b"0\r\n\r\n"
 FRAME_FACTOR = 8
 """Bytes that a chunked body may take for each byte of data, besides `MAX_HEAD_BYTES`: chunks of one byte take six."""
+DRAIN_S = 0.05
+"""Between two reads of a body that is refused already: many such clients must not keep the loop busy."""
 LINGER_S, LINGER_TIMES = 1.0, 10
 """How long the next bytes of a body may take whose request is answered already, and how often they are waited for."""
 
@@ -70,7 +72,12 @@ class Passage:
             body, data = self._chunks.read(data)
             self.broken = self._chunks.broken
         self._moved = True
-        if body and not self._transport.is_closing():
+        if self.answered and self._chunks is None:
+            self.lose(None)  # refused before all has come: uvicorn need not read the rest
+            if len(body) < self._missing:
+                self._transport.pause_reading()
+                self._loop.call_later(DRAIN_S, self._transport.resume_reading)
+        if body and not (self.lost or self._transport.is_closing()):
             self.protocol.data_received(body)
         # After the hand-over: where uvicorn refuses these bytes, `close` must still see a request under way.
         if self._chunks is None:
@@ -90,7 +97,7 @@ class Passage:
 
     def _linger(self, times: int) -> None:
         """Waits for the rest of a body whose request is answered: closing at once could lose the answer."""
-        if self.answered and self.receiving and not self.lost:
+        if self.answered and self.receiving:
             if self._moved and times:
                 self._moved = False
                 self._loop.call_later(LINGER_S, self._linger, times - 1)
