@@ -6,7 +6,7 @@ from functools import cache
 
 M_MMAP_THRESHOLD = -3
 """As glibc's malloc.h numbers it."""
-LARGE_BYTES = 1 << 20
+LARGE_BYTES = 1 << 17
 
 
 @cache
