@@ -42,6 +42,7 @@ class Client(asyncio.Protocol):
         self.due_s = 0.0
         self.asked = 0
         self.busy = False
+        self.fresh = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
@@ -55,7 +56,7 @@ class Client(asyncio.Protocol):
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
         if found and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0"):
-            self._received, self.busy = b"", False
+            self._received, self.busy, self.fresh = b"", False, False
             self._done(self, int(head[9:12]), head, body)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,9 +68,13 @@ class Client(asyncio.Protocol):
 class OpenLoop:
     """Sends `requests`, over and over, `rate` of them a second; `run` returns when all of them are answered.
 
+    Where a connection that was used before ends without a byte of the answer, the request is sent once more by a new
+    one, as HTTP clients do with what may be repeated (RFC 9112, section 9.3.1): a server may close an idle connection
+    at the moment at which it is used again.
+
     Args:
         on_answer: called with the number of the request among `requests` and what came.
-        connections: opened before the first request; those free longest are taken first.
+        connections: opened before the first request, and used in turn; without, the one last used is taken first.
     """
 
     def __init__(
@@ -112,10 +117,13 @@ class OpenLoop:
     def _send(self, number: int, due_s: float) -> None:
         self._waiting += 1
         while self._free:
-            client = self._free.popleft()
+            client = self._free.popleft() if self._connections else self._free.pop()
             if not client.transport.is_closing():
                 client.ask(number, self._requests[number], due_s)
                 return
+        self._send_by_a_new_one(number, due_s)
+
+    def _send_by_a_new_one(self, number: int, due_s: float) -> None:
         task = asyncio.get_running_loop().create_task(self._send_anew(number, due_s))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -132,6 +140,9 @@ class OpenLoop:
         return (await loop.create_connection(lambda: Client(self._on_done), *self._address))[1]
 
     def _on_done(self, client: Client, status: int, head: bytes, body: bytes) -> None:
+        if not status and not client.fresh:
+            self._send_by_a_new_one(client.asked, client.due_s)
+            return
         self._waiting -= 1
         if status and b"connection: close" not in head:
             self._free.append(client)

@@ -66,14 +66,15 @@ def others_wait(seen: Seen, p99_ms: float = OTHERS_WAIT_MS) -> list[Check]:
     ]
 
 
-def memory(seen: Seen, taken_mb: float) -> list[Check]:
-    return [Check("memory taken", seen.taken_mb, taken_mb, "MB"), Check("kept after 5 s", seen.kept_mb, KEPT_MB, "MB")]
+def memory(seen: Seen, taken_mb: float, kept_mb: float = KEPT_MB) -> list[Check]:
+    return [Check("memory taken", seen.taken_mb, taken_mb, "MB"), Check("kept after 5 s", seen.kept_mb, kept_mb, "MB")]
 
 
 def hostile(
     prepare: Callable[[], Load],
     *also: Callable[[Seen], list[Check]],
     taken_mb: float | None = None,
+    kept_mb: float = KEPT_MB,
     p99_ms: float = OTHERS_WAIT_MS,
 ) -> Row:
     """A row: nobody else waits, and what `also` says of what was seen. Memory is measured if it has a bound.
@@ -86,6 +87,6 @@ def hostile(
         with conditions.checkout.serving() as service:
             seen = beside_a_probe(service, load, AFTER_S if taken_mb else 0.0)
         checks = [*others_wait(seen, p99_ms), *(check for found in also for check in found(seen))]
-        return checks + memory(seen, taken_mb) if taken_mb else checks
+        return checks + memory(seen, taken_mb, kept_mb) if taken_mb else checks
 
     return row

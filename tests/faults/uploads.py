@@ -1,5 +1,6 @@
 """Rows: what one upload holds, and how many come at once."""
 
+import os
 import statistics
 import threading
 import time
@@ -11,7 +12,7 @@ from functools import partial
 from tests.faults import files
 from tests.faults.files import FORM, MB
 from tests.faults.probe import Seen
-from tests.faults.rows import Check, Conditions, Load, Row, hostile
+from tests.faults.rows import KEPT_MB, Check, Conditions, Load, Row, hostile
 from tests.faults.service import DOORS, LIVE, Address, ask, connect, post
 from tests.serving.sockets import reset_when_closed, responses
 
@@ -23,8 +24,9 @@ ROUNDS = 9
 WORST = 10
 ATTACK_S = 12
 BODIES_MB = 256
-DECODING_MB = 300
-"""What decoding 25 megapixels may take: 12 bytes each."""
+DECODERS = os.cpu_count() or 1
+DECODING_MB = 500
+"""What each of them may take for 25 megapixels: 20 bytes each (serving/decoder_child.py)."""
 
 
 def upload(content: bytes, target: str = "/predict", *headers: str, times: int = 1) -> Load:
@@ -151,7 +153,10 @@ UPLOADS: dict[str, Row] = {
     "JPEG of 990 scans": hostile(lambda: upload(files.jpeg_of_scans(990)), answered),
     "PNG, EXIF of 60,000 tags": hostile(lambda: upload(files.png_of_tags(60_000)), answered),
     "WebP of 28 bytes and 25 megapixels, 8 at once": hostile(
-        lambda: upload(files.flat_webp(), times=8), partial(answered, bound_s=10), taken_mb=2 * DECODING_MB
+        lambda: upload(files.flat_webp(), times=8),
+        partial(answered, bound_s=10),
+        taken_mb=DECODERS * DECODING_MB,
+        kept_mb=(1 + DECODERS) * KEPT_MB,
     ),
     "100 uploads of 10 MB at once": hostile(
         bodies, lambda seen: [Check("not answered", seen.result, 0)], taken_mb=BODIES_MB + 30
