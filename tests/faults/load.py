@@ -12,7 +12,8 @@ from tests.faults.probe import percentile
 from tests.faults.service import Address
 
 ANSWER_TIMEOUT_S = 30
-LONGEST_TICK_S = 0.005
+TICK_S = 0.001
+"""Between two looks at what is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,7 @@ class Client(asyncio.Protocol):
         self.busy = False
         self.fresh = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
 
     def ask(self, number: int, request: bytes, due_s: float) -> None:
@@ -74,7 +74,8 @@ class OpenLoop:
 
     Args:
         on_answer: called with the number of the request among `requests` and what came.
-        connections: opened before the first request, and used in turn; without, the one last used is taken first.
+        connections: opened before the first request and used in turn, and no others: while all are busy requests wait.
+            0 for as many as it takes; the one last used is taken first.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class OpenLoop:
         self._on_answer = on_answer
         self._connections = connections
         self._free: deque[Client] = deque()
+        self._late: deque[tuple[int, float]] = deque()  # number and moment of requests that wait for a connection
         self._waiting = 0
         self._opening: set[asyncio.Task[None]] = set()
 
@@ -96,18 +98,16 @@ class OpenLoop:
         for _ in range(self._connections):
             self._free.append(await self._connect())
         self._started = time.perf_counter()
-        for number in itertools.count():
-            due_s = number * self._interval_s
-            if due_s >= seconds:
-                break
-            if (early_s := due_s - self._now()) > 0:
-                await asyncio.sleep(early_s)
-            elif number % 50 == 0:
-                await asyncio.sleep(0)
-            self._send(number % len(self._requests), due_s)
+        sent, count = 0, math.ceil(seconds / self._interval_s)
+        while sent < count:
+            due = min(count, math.floor(self._now() / self._interval_s) + 1)
+            for number in range(sent, due):
+                self._send(number % len(self._requests), number * self._interval_s)
+            sent = max(sent, due)
+            await asyncio.sleep(TICK_S)
         deadline = self._now() + ANSWER_TIMEOUT_S
         while self._waiting and self._now() < deadline:
-            await asyncio.sleep(LONGEST_TICK_S)
+            await asyncio.sleep(TICK_S)
         for client in self._free:
             client.transport.close()
 
@@ -121,7 +121,10 @@ class OpenLoop:
             if not client.transport.is_closing():
                 client.ask(number, self._requests[number], due_s)
                 return
-        self._send_by_a_new_one(number, due_s)
+        if self._connections and self._waiting > self._connections:
+            self._late.append((number, due_s))
+        else:
+            self._send_by_a_new_one(number, due_s)
 
     def _send_by_a_new_one(self, number: int, due_s: float) -> None:
         task = asyncio.get_running_loop().create_task(self._send_anew(number, due_s))
@@ -144,9 +147,12 @@ class OpenLoop:
             self._send_by_a_new_one(client.asked, client.due_s)
             return
         self._waiting -= 1
+        self._on_answer(client.asked, Answered(client.due_s, self._now() - client.due_s, status, head, body))
         if status and b"connection: close" not in head:
             self._free.append(client)
-        self._on_answer(client.asked, Answered(client.due_s, self._now() - client.due_s, status, head, body))
+        if self._late:
+            self._waiting -= 1
+            self._send(*self._late.popleft())
 
 
 async def capacity(address: Address, requests: list[bytes], connections: int, seconds: float) -> float:
