@@ -1,7 +1,7 @@
 """`python -m tests.faults`: every row of the fault table, against a service of this checkout or of another one.
 
 Prints each figure with its bound; the last line is one JSON document. Exit code 1 when a row is not held. It takes
-about eight minutes; `--save after` keeps the figures and renews the tables in serving/README.md and README.md.
+about six minutes; `--save after` keeps the figures and renews the tables in serving/README.md and README.md.
 """
 
 import argparse
