@@ -83,6 +83,7 @@ class DynamicBatcher(Generic[I, O]):
         self._queue: deque[Group[I, O]] = deque()
         self.waiting = 0  # items
         self._running: list[Group[I, O]] = []
+        self._running_size = 0  # items
         self._busy_since: float | None = None
         self._forming = False
         self._draining = False
@@ -144,8 +145,9 @@ class DynamicBatcher(Generic[I, O]):
             raise Draining("the service is stopping; try another instance")
         if self._hangs(now):
             raise Hanging("the model hangs; try another instance")
-        if self.waiting + size > self._max_queue_size:
-            raise Overloaded(f"{self.waiting} images are waiting already; try again later")
+        pending = self.waiting + self._running_size
+        if pending + size > self._max_queue_size:
+            raise Overloaded(f"{pending} images are waiting already; try again later")
         group: Group[I, O] = Group(items, done, now)
         self._queue.append(group)
         self.waiting += size
@@ -167,6 +169,7 @@ class DynamicBatcher(Generic[I, O]):
             if not group.settled:
                 batch.append(group)
                 size += len(group.items)
+        self._running_size = size
         if batch:
             self._busy_since = time.perf_counter()
             self._batches.put(batch)
@@ -197,7 +200,7 @@ class DynamicBatcher(Generic[I, O]):
 
     def _deliver(self, results: Sequence[O] | BaseException, size: int, started: float, ended: float) -> None:
         """Starts the next batch, then gives each group of the last one its share of the results."""
-        batch, self._running, self._busy_since = self._running, [], None
+        batch, self._running, self._running_size, self._busy_since = self._running, [], 0, None
         self._form()
         if isinstance(results, BaseException):
             self._failures.log(logging.ERROR, f"the model failed on a batch of {size}", error=results)

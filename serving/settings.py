@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     max_batch_size: int = Field(64, ge=1, le=4096)
     """Images that the model answers at once, at most."""
     max_queue_size: int = Field(1024, ge=1, le=1_000_000)
-    """Images that may wait for the model; more are refused with 503."""
+    """Images that may wait for the model, or be in it; more are refused with 503."""
     request_timeout_s: float = Field(10.0, gt=0, le=3600)
     """Seconds that an upload may take to arrive (408 after them), to be decoded and to be answered (504)."""
     client_timeout_s: float = Field(10.0, gt=0, le=3600)

@@ -16,6 +16,8 @@ from serving.settings import Settings
 
 MAX_WAITING = 65_536
 """Bytes behind a request under way, or answers not taken, from which on no more are read."""
+IDLE_S = 0.5
+"""How long a connection must have been idle to make room for another: a request may be on its way."""
 TICK_S = 0.1
 """Shortest time between two looks at a connection."""
 RESERVED = 64
@@ -118,8 +120,9 @@ class Connection(asyncio.Protocol):
 
 
 def _make_room(connections: list[Connection]) -> bool:
-    """Ends the connection that has been idle longest; False where all are busy."""
-    idle = [one for one in connections if not one._busy]
+    """Ends the connection that has been idle longest; False where all are busy, or may just be about to be."""
+    latest = time.perf_counter() - IDLE_S
+    idle = [one for one in connections if not one._busy and one._since < latest]
     if idle:
         oldest = min(idle, key=lambda one: one._since)
         oldest._server.connections.discard(oldest)  # now: the next client may come before the loop has told of the end

@@ -164,7 +164,7 @@ def test_a_full_queue_refuses_at_once() -> None:
             model.released.clear()
             first = asyncio.create_task(batcher.submit([0]))
             await model.busy()
-            accepted = [asyncio.create_task(batcher.submit([item])) for item in range(8)]
+            accepted = [asyncio.create_task(batcher.submit([item])) for item in range(7)]  # and the first
             await asyncio.sleep(0.01)
             with pytest.raises(Overloaded):
                 await batcher.submit([99])

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from serving.http.connection import most_connections
+from serving.http.connection import IDLE_S, most_connections
 from serving.http.heads import MAX_HEAD_BYTES
 from serving.settings import Settings
 from tests.conftest import Digits
@@ -76,7 +76,7 @@ def test_a_body_that_trickles_behind_its_answer_is_not_waited_for(head: bytes, s
 def test_a_client_that_never_reads_is_let_go() -> None:
     with serving(client_timeout_s=1) as port, connect(port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(3)
+        connection.settimeout(10)
         with pytest.raises(ConnectionError):
             connection.sendall(LIVE.replace(b"health/live", b"openapi.json") * 1_000_000)
 
@@ -88,6 +88,9 @@ def test_the_oldest_idle_connection_makes_room(model: FakeModel, digits: Digits)
             connection.sendall(LIVE)
             responses(connection, 1)
             time.sleep(0.01)
+        with connect(port) as too_early:  # requests of the others may be on their way
+            assert responses(too_early, 1)[0][0] == BUSY
+        time.sleep(IDLE_S)
         newest = stack.enter_context(connect(port))
         for connection in (first, newest, *others):
             connection.sendall(LIVE)
