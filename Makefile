@@ -7,7 +7,7 @@ PRESET_fast := --pretrain.epochs 2 --selftrain.epochs 3 --distill.epochs 4
 PRESET_ARGS = $(if $(PRESET),$(or $(PRESET_$(PRESET)),$(error there is no PRESET=$(PRESET), only PRESET=fast)))
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help serve train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak requirements clean
+.PHONY: help serve train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -53,6 +53,9 @@ faults: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## do to a service what
 
 soak: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## load a service for half an hour beside a hostile client; ARGS='--minutes 5'
 	$(VENVS)/dev/bin/python -m tests.faults.soak --python $(VENVS)/test-serving/bin/python $(ARGS)
+
+fuzz: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## send damaged uploads, streams and forms by the ten thousand; findings go to runs/fuzz/
+	$(VENVS)/dev/bin/python -m tests.fuzz $(ARGS)
 
 requirements: $(VENVS)/dev/.ready ## renew requirements/: what the container image installs, with hashes
 	for extra in serve serve-cuda; do echo setuptools | UV_CUSTOM_COMPILE_COMMAND='make $@' \

@@ -23,8 +23,9 @@ from serving.heap import return_large_blocks
 from serving.http import pages, routes, server
 from serving.http.bodies import Bodies
 from serving.http.connection import most_connections
-from serving.http.front import DIRECT, MOST
+from serving.http.front import DIRECT, DRAIN, MOST
 from serving.http.gate import Gate
+from serving.http.passage import Drain
 from serving.index.memory import NeighborIndex
 from serving.metrics import Metrics, forget_killed_workers, forget_worker, reserve_space
 from serving.model import Model, load_model
@@ -63,6 +64,7 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
             "bodies": Bodies(settings),
             DIRECT: front_may_answer(app),
             MOST: most_connections(settings.max_connections),
+            DRAIN: Drain(),
         }
         await service.stop()
         forget_worker()

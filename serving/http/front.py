@@ -21,7 +21,7 @@ from serving.http.answers import EMBED, FORMATS, Format, embedding_format
 from serving.http.connection import Connection
 from serving.http.gate import check_host, request_id
 from serving.http.heads import ACCEPT, HOST, REQUEST_ID, HeadReader, NotServed, RequestHead
-from serving.http.passage import Passage
+from serving.http.passage import Drain, Passage
 from serving.http.problems import reply_to, reply_with
 from serving.http.replies import Reply
 from serving.http.uploads import one_image
@@ -39,6 +39,8 @@ DIRECT = "direct"
 """Key of the connection state: whether the front may answer by itself."""
 MOST = "most"
 """Key of the connection state: how many there may be at once."""
+DRAIN = "drain"
+"""Key of the connection state: the process's `Drain`."""
 
 
 class Front(Connection):
@@ -57,6 +59,7 @@ class Front(Connection):
         self._service, self._metrics = app_state["service"], app_state["metrics"]
         self._largest, self._hosts = min(MAX_BODY, settings.max_upload_bytes), settings.hosts
         self._direct: bool = app_state[DIRECT]
+        self._drain: Drain = app_state[DRAIN]
         self._heads = HeadReader()
         self._head: RequestHead | None = None  # of the request that arrives, or is under way
         self._format: Format | None = None  # in which the front itself answers it
@@ -215,7 +218,7 @@ class Front(Connection):
         self._busy = True
         if self._passage is None or self._passage.lost:
             uvicorn = partial(HttpToolsProtocol, self._config, self._server, self._state, self._loop)
-            self._passage = Passage(self._transport, self._loop, uvicorn, self._on_through)
+            self._passage = Passage(self._transport, self._loop, self._drain, uvicorn, self._on_through)
         arrived, self._buffer = self._buffer, b""
         self._resume_reading()  # first: from here on uvicorn may pause it for the body
         self._passage.begin(head)

@@ -1,6 +1,7 @@
 """The way from a connection to uvicorn's own protocol, one request at a time. Knows no route and no answer."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,23 @@ from serving.http.heads import END, MAX_HEAD_BYTES, RequestHead
 LAST_CHUNK = b"0\r\n\r\n"
 FRAME_FACTOR = 8
 """Bytes that a chunked body may take for each byte of data, besides `MAX_HEAD_BYTES`: chunks of one byte take six."""
-DRAIN_S = 0.05
-"""Between two reads of a body that is refused already: many such clients must not keep the loop busy."""
+DRAIN_BYTES_S = 200e6
+"""So much a second is read of all refused bodies together: many such clients must not keep the loop busy."""
 LINGER_S, LINGER_TIMES = 1.0, 10
 """How long the next bytes of a body may take whose request is answered already, and how often they are waited for."""
+
+
+class Drain:
+    """Bodies that are refused already, on all connections: their bytes are read in turn, and dropped."""
+
+    def __init__(self) -> None:
+        self._free_at = 0.0  # by `time.perf_counter`
+
+    def pause(self, size: int) -> float:
+        """Seconds until the connection that brought these bytes may bring more."""
+        now = time.perf_counter()
+        self._free_at = max(now, self._free_at) + size / DRAIN_BYTES_S
+        return self._free_at - now
 
 
 class Passage:
@@ -27,6 +41,7 @@ class Passage:
     Args:
         transport: the connection's.
         loop: the running one.
+        drain: of this process.
         open_protocol: makes uvicorn's protocol.
         on_through: called when a request has arrived whole and its response is complete.
     """
@@ -35,10 +50,11 @@ class Passage:
         self,
         transport: asyncio.Transport,
         loop: asyncio.AbstractEventLoop,
+        drain: Drain,
         open_protocol: Callable[[], Any],
         on_through: Callable[[], None],
     ) -> None:
-        self._transport, self._loop = transport, loop
+        self._transport, self._loop, self._drain = transport, loop, drain
         self._on_through = on_through
         self._missing = 0
         self._chunks: _Chunks | None = None
@@ -76,7 +92,7 @@ class Passage:
             self.lose(None)  # refused before all has come: uvicorn need not read the rest
             if len(body) < self._missing:
                 self._transport.pause_reading()
-                self._loop.call_later(DRAIN_S, self._transport.resume_reading)
+                self._loop.call_later(self._drain.pause(len(body)), self._transport.resume_reading)
         if body and not (self.lost or self._transport.is_closing()):
             self.protocol.data_received(body)
         # After the hand-over: where uvicorn refuses these bytes, `close` must still see a request under way.
