@@ -89,6 +89,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, 1 + CPU_S_PER_PIXEL * max_pixels)
         reply = encode(decoded(content, prepare, max_pixels))
         signal.setitimer(signal.ITIMER_PROF, 0)
+        del content  # the next one may come much later
         send(replies, reply)
 
 

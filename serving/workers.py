@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 
+from serving.door import shut
+
 logger = logging.getLogger("serving")
 
 Work = Callable[[socket.socket, Callable[[], None]], None]
@@ -149,6 +151,8 @@ class Workers:
 
     def _stop(self) -> None:
         self._stopping = True
+        if self._listener.fileno() >= 0:
+            shut(self._listener)
         self._listener.close()
         for worker in self._workers:
             worker.stop()

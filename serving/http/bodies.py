@@ -1,6 +1,7 @@
 """The bodies of requests that FastAPI answers: bounded each, and all together."""
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +10,14 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from serving.errors import MalformedRequest, Overloaded, SlowUpload
+from serving.heap import give_back
 from serving.http.uploads import check_size
 from serving.settings import Settings
 
 TURN_S, MAX_TURN_BYTES = 0.005, 1_000_000
 """So much of all bodies, or little more, is taken in so many seconds: to take it costs about half of them."""
+MANY_BYTES, REST_S = 32_000_000, 1.0
+"""So much held at once leaves memory in pieces, which is given back so long after the last body."""
 
 
 class Bodies:
@@ -21,7 +25,7 @@ class Bodies:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._held = 0  # bytes
+        self._held, self._most = 0, 0  # bytes now, and at most since memory was given back
         self._turn_began, self._turn_bytes = 0.0, 0
 
     @asynccontextmanager
@@ -35,28 +39,35 @@ class Bodies:
         try:
             yield content
         finally:
-            self._held -= len(content)
+            self._release(len(content))
 
     async def _read(self, request: Request, limit: int) -> bytes:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal():
             self._check(0, int(declared), limit)
-        body = bytearray()
+        body, size = io.BytesIO(), 0
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 async for chunk in request.stream():
-                    self._check(len(body), len(chunk), limit)
+                    self._check(size, len(chunk), limit)
                     self._held += len(chunk)
-                    body += chunk
+                    self._most = max(self._most, self._held)
+                    size += body.write(chunk)
                     await self._turn(len(chunk))
-            return bytes(body)
+            return body.getvalue()  # no copy
         except BaseException as error:
-            self._held -= len(body)
+            self._release(size)
             if isinstance(error, TimeoutError):
                 raise SlowUpload(f"the body did not arrive within {self._settings.request_timeout_s} s") from None
             if isinstance(error, ClientDisconnect):
                 raise MalformedRequest("the connection closed inside the body") from None
             raise
+
+    def _release(self, size: int) -> None:
+        self._held -= size
+        if not self._held and self._most >= MANY_BYTES:
+            self._most = 0
+            asyncio.get_running_loop().call_later(REST_S, give_back)
 
     async def _turn(self, size: int) -> None:
         """Waits while much has arrived at once: others have their turn, and uvicorn reads no more of this body."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from serving.door import shut
 from serving.http.front import Front
 from serving.settings import Settings
 from serving.workers import hangup_stops
@@ -23,6 +24,8 @@ BACKLOG = 2048
 """Connections that the kernel completes before they are accepted; it may allow fewer (net.core.somaxconn)."""
 PAUSE_S = 1.0
 """Wait after an error of `accept`: descriptors or memory have run out."""
+SETTLE_S = 0.05
+"""How long a connection that a client has begun may take to be complete when no more are begun."""
 FAREWELL_S = 0.5
 """How long open connections may still send requests when the server stops; each answer says that it is the last."""
 TICK_S = 0.02
@@ -38,9 +41,12 @@ def stop_timeout_s(settings: Settings) -> int:
 
 
 def serve(
-    app: ASGIApp, settings: Settings, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
+    app: ASGIApp, settings: Settings, listener: socket.socket, on_ready: Callable[[], None] | None = None
 ) -> None:
-    """Runs until SIGTERM or SIGINT, and ends by the signal it got. Raises CannotListen."""
+    """Runs until SIGTERM or SIGINT, and ends by the signal it got. Raises CannotListen.
+
+    `on_ready` is for one of several processes that share the socket, whose parent stops them all.
+    """
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -97,11 +103,12 @@ class Acceptor:
         self._resume()
 
     async def stop(self) -> None:
-        """Accepts what the kernel has queued, and closes the socket."""
+        """Accepts what comes for a moment, and all that the kernel has queued, and closes the socket."""
+        await asyncio.sleep(SETTLE_S)
         self._loop.remove_reader(self._listener)
         while self._accept():
             pass
-        self._listener.close()  # at once: a connection that comes in between is reset
+        self._listener.close()
         if self._pause is not None:
             self._pause.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
@@ -145,13 +152,17 @@ class Server(uvicorn.Server):
 
     Args:
         listener: bound; the server closes it.
-        on_ready: called when connections are accepted.
+        on_ready: called when connections are accepted; None where no other process shares the socket.
         hang_timeout_s: an event loop that makes no turn for so long, since some call does not return or does not give
             Python's lock back, ends the process with all threads' stacks on stderr and exit code 1.
     """
 
     def __init__(
-        self, config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[], None], hang_timeout_s: float
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        on_ready: Callable[[], None] | None,
+        hang_timeout_s: float,
     ) -> None:
         super().__init__(config)
         self._listener = listener
@@ -172,7 +183,8 @@ class Server(uvicorn.Server):
         self._acceptor = Acceptor(self._listener, self._new_protocol)
         self._acceptor.start()
         logger.info("running on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        self._on_ready()
+        if self._on_ready is not None:
+            self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn: ten times a second."""
@@ -183,6 +195,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn: accepts nothing more, tells clients so, and ends when all are answered."""
+        if self._on_ready is None:
+            shut(self._listener)
         await self._acceptor.stop()
         # A client that sends a request while its connection is being closed would lose it; so it is told before.
         self.config.encoded_headers.append((b"connection", b"close"))
