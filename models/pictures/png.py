@@ -99,7 +99,7 @@ def check_rows(content: bytes) -> None:
     with suppress(zlib.error):
         for first in range(0, len(pixels), STEP):
             rest = bytes(pixels[first : first + STEP])
-            while rest and found < size:
+            while rest and found < size and not inflater.eof:  # at the end the tail would stay what it was
                 found += len(inflater.decompress(rest, STEP))
                 rest = inflater.unconsumed_tail
         if found >= size:

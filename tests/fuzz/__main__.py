@@ -68,6 +68,7 @@ def service(settings: Settings, findings: Findings, *options: str) -> Iterator[S
         assert running.process.poll() is None, running.log
     bugs = [line for line in running.log if "Traceback" in line or "unexpected error" in line]
     findings.fail(0, [f"{len(bugs)} bugs in the log"] if bugs else [], "".join(running.log).encode())
+    findings.count("decoders replaced", sum("decoder process is replaced" in line for line in running.log))
 
 
 def fuzz_server(

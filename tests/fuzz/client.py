@@ -20,7 +20,8 @@ TIMEOUT_S = 15.0
 """More than the service takes to say that it took too long."""
 TOLERANCE = 2e-5
 """By how much numbers differ between batches of different sizes."""
-IN_FLIGHT = 16
+IN_FLIGHT = 8
+"""Requests at a time: as many as may wait for one decoder process, so that none is refused."""
 
 
 class NoAnswer(Exception):

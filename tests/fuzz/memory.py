@@ -1,6 +1,7 @@
 """Resident memory of a server's processes while it is fuzzed."""
 
 import os
+import statistics
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +32,15 @@ class Memory:
         self._over.set()
 
     def quarters_mb(self) -> list[float]:
-        """The least sample of each quarter, MB; what decoding needs for a moment is not in it."""
+        """The median sample of each quarter, MB: short peaks, and decoders that are just replaced, are not in it."""
         size = len(self.samples) // 4
-        return [round(min(self.samples[size * n : size * (n + 1)]) / MB, 1) for n in range(4)] if size else []
+        parts = [self.samples[size * n : size * (n + 1)] for n in range(4)] if size else []
+        return [round(statistics.median(part) / MB, 1) for part in parts]
 
     def growth_mb(self) -> float:
-        """From the second quarter's least sample to the last quarter's; the first quarter warms up."""
+        """From the third quarter to the last; the first half warms up."""
         quarters = self.quarters_mb()
-        return round(quarters[3] - quarters[1], 1) if quarters else 0.0
+        return round(quarters[3] - quarters[2], 1) if quarters else 0.0
 
     def summary(self) -> dict[str, object]:
         """For the run's JSON document."""

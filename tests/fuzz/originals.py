@@ -99,28 +99,29 @@ def in_a_form(contents: list[bytes], field: bytes, random: Random) -> bytes:
 
 
 def seen_by_pillow(png: bytes) -> Image.Image | None:
-    """The decoded image; None where Pillow finds damage in what the pixels are made from.
+    """The decoded image, of 8-bit gray; None where Pillow finds damage in what the pixels are made from.
 
-    A decoder may skip a damaged ancillary chunk (PNG, section 13.1), as libpng does and Pillow does not.
+    A decoder may skip damaged chunks that it does not need, as libpng does and Pillow does not.
     """
-    return _loaded(png) or _loaded(_critical(png))
+    return _loaded(png) or _loaded(_needed(png))
 
 
 def _loaded(png: bytes) -> Image.Image | None:
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])
         image.load()
+        image.getexif()
     except Exception:  # whatever a damaged file makes Pillow trip over
         return None
     return image
 
 
-def _critical(png: bytes) -> bytes:
-    """The file without its ancillary chunks: those whose names begin with a small letter."""
+def _needed(png: bytes) -> bytes:
+    """The file without the chunks that gray pixels do not need."""
     kept, at = png[:8], 8
     while at < len(png):
         end = at + 12 + int.from_bytes(png[at : at + 4], "big")
-        if not png[at + 4 : at + 5].islower():
+        if png[at + 4 : at + 8] in (b"IHDR", b"IDAT", b"IEND"):
             kept += png[at:end]
         at = end
     return kept

@@ -156,10 +156,10 @@ def test_numbers_are_compared_with_a_tolerance_and_all_else_exactly() -> None:
         assert not client.same(known, known | other)
 
 
-def test_growth_is_measured_after_the_first_quarter() -> None:
-    flat = memory.Memory(0, [mb * memory.MB for mb in (1, 50, 60, 300, 60, 60, 61, 400)])
+def test_growth_is_measured_after_the_first_half() -> None:
+    flat = memory.Memory(0, [mb * memory.MB for mb in (20, 20, 20, 50, 50, 50, 60, 90, 60, 61, 61, 0)])
     assert flat.growth_mb() == 1
-    assert memory.Memory(0, [mb * memory.MB for mb in (60, 60, 60, 60, 70, 70, 80, 80)]).growth_mb() == 20
+    assert memory.Memory(0, [mb * memory.MB for mb in (60, 60, 60, 60, 70, 70, 80, 80)]).growth_mb() == 10
 
 
 def test_memory_is_that_of_all_processes() -> None:

@@ -90,6 +90,14 @@ def test_a_png_with_rows_missing_is_refused(interlaced: int) -> None:
                 open_image(png(stream, header=header), PIXELS)
 
 
+def test_a_stream_that_ends_too_early_ends_the_search_for_its_rows() -> None:
+    """What zlib says of its unread input stays as it was when the stream ends behind a step."""
+    large = struct.pack(">IIBBBBB", 600, 600, 8, 0, 0, 0, 0)
+    for length in (65_535, 65_536, 65_537, 70_000, 131_072, 200_000):
+        with pytest.raises(UndecodableImage):
+            open_image(png(zlib.compress(bytes(length)) + bytes(1000), header=large), 25_000_000)
+
+
 def test_a_wrong_checksum_of_pixels_is_refused(digits: Digits) -> None:
     content = bytearray(encoded(digits[0][0]))
     content[-13] ^= 1
