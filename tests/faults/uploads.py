@@ -24,8 +24,8 @@ ROUNDS = 9
 WORST = 10
 ATTACK_S = 12
 BODIES_MB = 256
-CONNECTION_MB = 0.4
-"""What asyncio and uvicorn may have read of a body besides, on each connection."""
+CONNECTION_MB = 0.6
+"""What may have been read of a body besides, on each connection: twice 64 kB and a read of 256 kB."""
 DECODERS = os.cpu_count() or 1
 DECODING_MB = 500
 """What each of them may take for 25 megapixels: 20 bytes each (serving/decoder_child.py)."""
