@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """asyncio: the client sends nothing more; it may wait for answers (RFC 9112, section 9.6)."""
         self._half_closed = True
-        return (self._busy or self._write_paused) and not self._receiving
+        return (self._busy or self._write_paused) and (bool(self._buffer) or not self._receiving)
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""

@@ -218,7 +218,7 @@ class Front(Connection):
         self._busy = True
         if self._passage is None or self._passage.lost:
             uvicorn = partial(HttpToolsProtocol, self._config, self._server, self._state, self._loop)
-            self._passage = Passage(self._transport, self._loop, self._drain, uvicorn, self._on_through)
+            self._passage = Passage(self._transport, self._loop, self._drain, uvicorn, self._on_through, self._on_room)
         arrived, self._buffer = self._buffer, b""
         self._resume_reading()  # first: from here on uvicorn may pause it for the body
         self._passage.begin(head)
@@ -235,6 +235,14 @@ class Front(Connection):
     def _inner(self) -> Any:
         """uvicorn's protocol, while it is needed."""
         return None if self._passage is None else self._passage.protocol
+
+    def _on_room(self) -> None:
+        """The passage takes more of a body."""
+        if self._receiving and self._passage is not None:
+            self._buffer = self._passage.feed(self._buffer)
+            self._resume_reading()
+            if self._half_closed and self._receiving and not self._buffer:
+                self._transport.close()
 
     def _on_through(self) -> None:
         """A request that was passed on is answered."""

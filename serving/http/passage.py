@@ -5,31 +5,35 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import MalformedRequest
-from serving.http.heads import END, MAX_HEAD_BYTES, RequestHead
+from serving.http.chunks import Chunks
+from serving.http.heads import RequestHead
 
-LAST_CHUNK = b"0\r\n\r\n"
-FRAME_FACTOR = 8
-"""Bytes that a chunked body may take for each byte of data, besides `MAX_HEAD_BYTES`: chunks of one byte take six."""
 DRAIN_BYTES_S = 200e6
 """So much a second is read of all refused bodies together: many such clients must not keep the loop busy."""
+CHUNKED_STEP, CHEAP_S = 32_768, 0.001
+"""So many bytes of a chunked body are read at once; when that takes longer than so many seconds (10 ms at worst), all
+connections of this kind together get half of the loop's time."""
 LINGER_S, LINGER_TIMES = 1.0, 10
 """How long the next bytes of a body may take whose request is answered already, and how often they are waited for."""
 
 
 class Drain:
-    """Bodies that are refused already, on all connections: their bytes are read in turn, and dropped."""
+    """Bodies that are not worth their cost, on all connections: those that are refused already, and small chunks."""
 
     def __init__(self) -> None:
         self._free_at = 0.0  # by `time.perf_counter`
 
     def pause(self, size: int) -> float:
         """Seconds until the connection that brought these bytes may bring more."""
+        return self.rest(size / DRAIN_BYTES_S)
+
+    def rest(self, seconds: float) -> float:
+        """The same, where that is to be so long if no other connection is waited for."""
         now = time.perf_counter()
-        self._free_at = max(now, self._free_at) + size / DRAIN_BYTES_S
+        self._free_at = max(now, self._free_at) + seconds
         return self._free_at - now
 
 
@@ -44,6 +48,7 @@ class Passage:
         drain: of this process.
         open_protocol: makes uvicorn's protocol.
         on_through: called when a request has arrived whole and its response is complete.
+        on_room: called when `feed` takes more of what it gave back while it was `receiving`.
     """
 
     def __init__(
@@ -53,11 +58,13 @@ class Passage:
         drain: Drain,
         open_protocol: Callable[[], Any],
         on_through: Callable[[], None],
+        on_room: Callable[[], None],
     ) -> None:
         self._transport, self._loop, self._drain = transport, loop, drain
-        self._on_through = on_through
+        self._on_through, self._on_room = on_through, on_room
+        self._full = self._resting = False  # why no chunks are taken: uvicorn has enough, others' turn
         self._missing = 0
-        self._chunks: _Chunks | None = None
+        self._chunks: Chunks | None = None
         self.answered = True
         """Whether the last request's response is complete."""
         self.broken = False
@@ -77,17 +84,21 @@ class Passage:
     def begin(self, head: RequestHead) -> None:
         """Hands over the next request's head."""
         self.answered, self._missing = False, head.content_length or 0
-        self._chunks = _Chunks(head.raw) if head.chunked else None
+        self._chunks = Chunks(head.raw) if head.chunked else None
         self.protocol.data_received(head.raw)
 
     def feed(self, data: bytes) -> bytes:
-        """Hands over as much of `data` as belongs to the request's body; gives back what lies behind it."""
+        """Hands over as much of `data` as belongs to the request's body; gives back what lies behind it.
+
+        Of a chunked body it gives back what it does not take yet, too.
+        """
+        self._moved = self._moved or bool(data)
         if self._chunks is None:
             body, data = data[: self._missing], data[self._missing :]
+        elif self._full or self._resting:
+            return data
         else:
-            body, data = self._chunks.read(data)
-            self.broken = self._chunks.broken
-        self._moved = True
+            body, data = self._read_chunks(self._chunks, data)
         if self.answered and self._chunks is None:
             self.lose(None)  # refused before all has come: uvicorn need not read the rest
             if len(body) < self._missing:
@@ -103,6 +114,21 @@ class Passage:
         if self.answered and not self.receiving:
             self._on_through()
         return data
+
+    def _read_chunks(self, chunks: Chunks, data: bytes) -> tuple[bytes, bytes]:
+        started = time.perf_counter()
+        body, behind = chunks.read(data[:CHUNKED_STEP])
+        self.broken = chunks.broken
+        rest = b"" if self.broken else behind + data[CHUNKED_STEP:]
+        seconds = time.perf_counter() - started
+        if not chunks.complete and (rest or seconds > CHEAP_S):
+            self._resting = True
+            self._loop.call_later(self._drain.rest(seconds) if seconds > CHEAP_S else 0, self._end_rest)
+        return body, rest
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        self._on_room()
 
     def _on_response(self) -> None:
         self.answered, self._moved = True, False
@@ -155,67 +181,18 @@ class Passage:
         elif not self.lost:
             self._transport.close()
 
+    def pause_reading(self) -> None:
+        """uvicorn has enough of the body."""
+        self._full = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """uvicorn takes more."""
+        self._full = False
+        self._transport.resume_reading()
+        if self._chunks is not None:
+            self._loop.call_soon(self._on_room)
+
     def __getattr__(self, name: str) -> Any:
         """All else is the connection's own."""
         return getattr(self._transport, name)
-
-
-class _Body:
-    """What the parser calls back."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.complete = False
-
-    def on_body(self, piece: bytes) -> None:
-        """httptools: a part of a chunk."""
-        self.pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        """httptools: that was all of the body."""
-        self.complete = True
-
-
-class _Chunks:
-    """Reads a chunked body and writes it anew, without extensions and trailers, which uvicorn would take for fields.
-
-    llhttp does not say at which byte the body ends (RFC 9112, section 7.1). It ends in an empty line, so llhttp is fed
-    in pieces that end in one: the end is then a piece's end.
-    """
-
-    def __init__(self, head: bytes) -> None:
-        self._body = _Body()
-        self.broken = False
-        self._surplus = 0  # bytes of extensions, trailers and the like, less what the data excuses
-        self._tail = b""
-        self._parser = httptools.HttpRequestParser(self._body)
-        self._parser.feed_data(head)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the body has ended."""
-        return self._body.complete
-
-    def read(self, data: bytes) -> tuple[bytes, bytes]:
-        """What came → chunks for uvicorn, and what lies behind the body: nothing when it is broken."""
-        carried, searched = len(self._tail), 0
-        data, start = self._tail + data, carried
-        self._body.pieces = []
-        while start < len(data) and not self.complete:
-            found = data.find(END, searched)
-            end = found + len(END) if found >= 0 else len(data)
-            try:
-                self._parser.feed_data(data[start:end])
-            except httptools.HttpParserError:
-                return self._break()
-            self._tail = b"" if found >= 0 else data[searched:][-3:]
-            start = searched = end
-        self._surplus += start - carried - FRAME_FACTOR * sum(map(len, self._body.pieces))
-        if self._surplus > MAX_HEAD_BYTES:
-            return self._break()
-        chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in self._body.pieces)
-        return chunks + (LAST_CHUNK if self.complete else b""), data[start:]
-
-    def _break(self) -> tuple[bytes, bytes]:
-        self._body.complete = self.broken = True
-        return LAST_CHUNK, b""

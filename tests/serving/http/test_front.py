@@ -2,8 +2,10 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx2 as httpx
 import numpy as np
@@ -101,6 +103,31 @@ def test_many_small_chunks_cost_no_more_than_their_bytes(port: int) -> None:
             connection.sendall(head + body + b"0\r\n\r\n" + request(b"no image"))
             assert [int(one.split()[1]) for one, _, _ in responses(connection, 2)] == [status, 415]
         assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize("url", ["/nowhere", "/predict"])
+@pytest.mark.parametrize("chunks", [b"1\r\na\r\n", b"4\r\n\r\n\r\n\r\n", b"a\r\nx\r\n\r\nx\r\n\r\n\r\n"])
+def test_small_chunks_keep_no_one_waiting(url: str, chunks: bytes) -> None:
+    """The loop reads little at once, whether their request is refused already or not."""
+    waits, many = [], chunks * (500_000 // len(chunks))
+    with serving(max_upload_bytes=100_000_000) as port, connect(port) as hostile, connect(port) as other:
+
+        def send() -> None:
+            with suppress(OSError):
+                hostile.sendall(f"POST {url} HTTP/1.1\r\nHost: localhost\r\n".encode())
+                hostile.sendall(b"Transfer-Encoding: chunked\r\n\r\n" + many * 20)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        started = time.perf_counter()
+        while time.perf_counter() < started + 1.5:
+            begun = time.perf_counter()
+            other.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            responses(other, 1)
+            waits.append(time.perf_counter() - begun)
+        hostile.shutdown(socket.SHUT_RDWR)
+        sender.join()
+    assert max(waits) < 0.25  # seconds for whole buffers
 
 
 @pytest.mark.parametrize(("version", "header"), [("1.1", "Connection: close"), ("1.0", "Accept: */*")])
