@@ -109,14 +109,17 @@ class Connection(asyncio.Protocol):
     def _let_go_if_late(self) -> None:
         """Ends a connection whose client is waited for too long; one timer for all its requests."""
         left_s = self._since + self._timeout_s - time.perf_counter()
-        if left_s > 0 or (self._busy and not self._write_paused):
+        stuck = self._write_paused or self._transport.is_closing()  # what is written may never be taken
+        if left_s > 0 or (self._busy and not stuck):
             self._watch = self._loop.call_later(max(left_s, TICK_S), self._let_go_if_late)
-        elif self._write_paused:
-            self._transport.abort()  # what is written may never be taken
-        elif self._buffer:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the head did not arrive within {self._timeout_s} s")
+        elif stuck:
+            self._transport.abort()
         else:
-            self._transport.close()
+            self._watch = self._loop.call_later(self._timeout_s, self._let_go_if_late)
+            if self._buffer:
+                self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the head did not arrive within {self._timeout_s} s")
+            else:
+                self._transport.close()
 
 
 def _make_room(connections: list[Connection]) -> bool:
