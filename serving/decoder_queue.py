@@ -40,14 +40,18 @@ class FileQueue:
     def add(self, file: File) -> None:
         """Puts a file at the end, and wakes one who may take it."""
         (self.singles if file.single else self.batched).append(file)
+        self._wake(file)
+
+    def put_back(self, file: File) -> None:
+        """Puts a file that was taken at the front again, for another: whoever took it needs a new process first."""
+        (self.singles if file.single else self.batched).appendleft(file)
+        self._wake(file)
+
+    def _wake(self, file: File) -> None:
         for takes_batches in (False, True) if file.single else (True,):
             if self._idle[takes_batches]:
                 self._idle[takes_batches].popleft().set_result(None)
                 return
-
-    def put_back(self, file: File) -> None:
-        """Puts a file that was taken at the front again; whoever took it looks for the next one."""
-        (self.singles if file.single else self.batched).appendleft(file)
 
     def remove(self, file: File) -> None:
         """Nobody waits for this file any more, which may have been taken already."""

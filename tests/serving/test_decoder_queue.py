@@ -10,6 +10,7 @@ from models.pictures.errors import PictureError, UndecodableImage
 from models.pictures.preparation import Found
 from serving import decoder as room
 from serving.decoder import WAITING_PER_PROCESS, Decoder
+from serving.decoder_queue import File, FileQueue
 from serving.errors import AnswerTimeout, Draining, Overloaded
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded
@@ -199,3 +200,17 @@ def test_what_waits_at_the_stop_is_told() -> None:
         assert Process.ended == 1
 
     with_decoder(scenario)
+
+
+def test_a_file_that_is_put_back_goes_to_another_process() -> None:
+    """The one that took it has ended, and starting the next takes a second at best."""
+
+    async def scenario() -> None:
+        queue = FileQueue()
+        first, other = (asyncio.create_task(queue.take(takes)) for takes in (False, True))
+        await asyncio.sleep(0)
+        queue.add(file := File(b"", single=True))
+        queue.put_back(await first)
+        assert await asyncio.wait_for(other, 1) is file
+
+    asyncio.run(scenario())
