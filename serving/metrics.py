@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +17,6 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-
 FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
 """One of each a worker, as prometheus_client names them."""
 FILE_BYTES = 1 << 18
@@ -136,9 +135,12 @@ def forget_worker() -> None:
 
 def forget_killed_workers() -> None:
     """Takes out the gauges of workers that had no time to do it themselves."""
-    for path in Path(os.environ.get(MULTIPROCESS_VARIABLE, "/nowhere")).glob("gauge_*_*.db"):
+    if MULTIPROCESS_VARIABLE not in os.environ:
+        return
+    for path in Path(os.environ[MULTIPROCESS_VARIABLE]).glob("gauge_*_*.db"):
         pid = int(path.stem.rsplit("_", 1)[1])
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another worker, which starts too, was faster
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
