@@ -26,7 +26,7 @@ class DecoderProcess:
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
         command = [sys.executable, "-m", decoder_child.__name__, kind, str(max_pixels)]
-        with theirs:
+        try:
             self.child = subprocess.Popen(
                 command,
                 stdin=theirs.fileno(),
@@ -36,11 +36,19 @@ class DecoderProcess:
                 env=os.environ | ONE_THREAD,
                 process_group=0,  # Ctrl-C is for the service, which ends its processes itself
             )
+        except OSError:
+            self._socket.close()
+            raise
+        finally:
+            theirs.close()
 
     async def ready(self) -> None:
         """Waits until the process takes files; raises as `decode`."""
-        async with asyncio.timeout(START_TIMEOUT_S):
-            await self._reply()
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._reply()
+        except TimeoutError:
+            raise TimeoutError(f"it is not ready after {START_TIMEOUT_S:g} s") from None
 
     async def decode(self, content: bytes) -> Found | PictureError:
         """What a file shows. Raises OSError or ValueError when the process ends or answers nonsense."""
