@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
 from serving.door import shut
@@ -59,10 +59,8 @@ class Worker:
     def look(self) -> bool:
         """Whether it is alive; notices whether it is ready."""
         if not self.ready and self._news.poll():
-            try:
+            with suppress(EOFError):  # it is ending
                 self.ready = self._news.recv()
-            except EOFError:  # it is ending
-                return self._process.is_alive()
         return self._process.is_alive()
 
     @property

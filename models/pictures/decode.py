@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
-from models.pictures.png import MAX_EXIF, check_rows, cleaned_png
-
-Picture = NDArray[np.uint8]
+from models.pictures.png import MAX_EXIF, Picture, check_rows, cleaned_png
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 REDUCED = 320

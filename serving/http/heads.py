@@ -160,10 +160,9 @@ class HeadReader:
             self.renew()
             raise _bad("its head is incomplete")
         try:
-            head = RequestHead(raw, self._parser.should_keep_alive())
+            return RequestHead(raw, self._parser.should_keep_alive())
         except ValueError:  # llhttp allows any number of leading zeros, Python does not
             raise _bad("its Content-Length is too long") from None
-        return head
 
     def skip(self, body: bytes) -> None:
         """Passes over the whole body of the head that was read last."""

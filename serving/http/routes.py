@@ -131,16 +131,14 @@ def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
-@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", tags=["operation"], response_model=schemas.Live, responses={503: schemas.PROBLEMS[503]})
 async def live(running: Running) -> Response:
-    """Whether the process can answer at all; restart it when it cannot."""
+    """Whether the process answers and its model does not hang; restart it otherwise."""
     if running.service.batcher.hanging or running.service.searcher.hanging:
         raise Hanging("the model hangs")
     return as_response(Reply(answers.to_json({"status": "live"})))
 
 
-@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", tags=["operation"], response_model=schemas.Ready, responses={503: schemas.PROBLEMS[503]})
 async def ready(running: Running) -> Response:
     """Whether images are taken now; send none when they are not."""
