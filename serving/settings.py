@@ -1,16 +1,19 @@
 """Everything that can be set, in one place."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "FEWLABEL_"
 OLD_PREFIX = "DIGITS_"
 """Before version 0.2.0."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+"""No page can have one of these names, so that they are safe to allow (DNS rebinding)."""
+HOST_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 class Settings(BaseSettings):
@@ -55,8 +58,8 @@ class Settings(BaseSettings):
     max_bodies_bytes: int = Field(256_000_000, ge=1)
     """Bytes of all request bodies that are held at once, per worker; what comes on top is refused with 503."""
     allowed_hosts: str = "auto"
-    """Names, with commas between, that requests may give as their Host; `*` allows any. `auto` allows the names of this
-    machine when `host` is one of them, otherwise any."""
+    """Names without a port, with commas between, that requests may give as their Host, besides those of this machine
+    (localhost, 127.0.0.1, [::1]); `*` allows any. `auto` allows any unless `host` is one of this machine's own."""
     hang_timeout_s: float = Field(30.0, gt=0, le=3600)
     """Seconds that a batch, or the event loop's turn, may take before the process ends, to be started again."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
@@ -84,13 +87,21 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_are_names(cls, value: str) -> str:
+        for name in map(str.strip, value.split(",")):
+            if name != "*" and not HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no host's name: write names alone, without a port, with commas between")
+        return value
+
     @property
     def hosts(self) -> frozenset[str] | None:
         """The names that requests may give as their Host, in lower case; None for any."""
         if self.allowed_hosts == "auto":
             return LOOPBACK if self.host in LOOPBACK else None
         names = frozenset(name.strip().lower() for name in self.allowed_hosts.split(","))
-        return None if "*" in names else names
+        return None if "*" in names else names | LOOPBACK
 
 
 def mistaken_variables(environment: Iterable[str]) -> list[str]:

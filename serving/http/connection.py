@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """asyncio: the client sends nothing more; it may wait for answers (RFC 9112, section 9.6)."""
         self._half_closed = True
+        self._advance()  # an answer may be just complete, with requests waiting behind it
         return (self._busy or self._write_paused) and (bool(self._buffer) or not self._receiving)
 
     def pause_writing(self) -> None:
@@ -90,6 +91,10 @@ class Connection(asyncio.Protocol):
     @property
     def _receiving(self) -> bool:
         """Whether the request under way has not arrived whole."""
+        raise NotImplementedError
+
+    def _advance(self) -> None:
+        """Reads requests from the buffer until one is under way, or more bytes are needed."""
         raise NotImplementedError
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:

@@ -12,8 +12,8 @@ LENGTH, EXPECT, CODING = b"\ncontent-length:", b"\nexpect:", b"\ntransfer-encodi
 """Names of fields, as they stand in a head in lower case."""
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) (HTTP/[0-9]\.[0-9])")
 """Method, target and version (RFC 9112, section 3)."""
-TARGET = re.compile(rb"/[^#]*|https?://([^/?#]*)[^#]*", re.IGNORECASE)
-"""In origin form, or in absolute form, which names the host itself (section 3.2)."""
+TARGET = re.compile(rb"/[^#]*|https?://([^/?#]*)/[^#]*", re.IGNORECASE)
+"""In origin form, or in absolute form, which names the host itself (section 3.2); the path is not left out."""
 EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 EXPECTATION = re.compile(rb"(?<=\n)expect:[^\r]*\r\n", re.IGNORECASE)
 UPGRADE = re.compile(rb"(?<=\n)(?:upgrade|http2-settings):[^\r]*\r\n", re.IGNORECASE)

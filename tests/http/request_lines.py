@@ -154,6 +154,10 @@ TARGETS = [
     taken("the absolute form with a port", "9112 3.2.2", target(b"http://localhost:80<target>", b"localhost:80")),
     taken("the absolute form in upper case", "9112 3.2.2", target(b"HTTP://LOCALHOST<target>")),
     either("the absolute form of https", "9110 7.4", target(b"https://localhost<target>"), answers="200|400|421"),
+    refused("the absolute form without a path", "9112 3.2.1", b"GET http://localhost HTTP/1.1\r\n" + HOST + b"\r\n"),
+    refused(
+        "the absolute form with a query alone", "9112 3.2.1", b"GET http://localhost?x HTTP/1.1\r\n" + HOST + b"\r\n"
+    ),
     refused("the absolute form without Host", "9112 3.2", b"POST http://localhost<target> HTTP/1.1\r\n" + LENGTH),
     either("a foreign URI", "9112 3.2.2", target(b"http://evil.example<target>"), answers="400|421"),
     either(

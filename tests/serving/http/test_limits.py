@@ -1,4 +1,4 @@
-"""What a client may not do: stay silent, send too much, ask for another host, or hold more than its share."""
+"""What a client may not do: stay silent, send too much, or hold more than its share."""
 
 import json
 import logging
@@ -10,7 +10,6 @@ import pytest
 
 from serving.http.connection import IDLE_S, most_connections
 from serving.http.heads import MAX_HEAD_BYTES
-from serving.settings import Settings
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded, enlarged
 from tests.serving.fakes import LIMIT, FakeModel, expected_digit
@@ -136,67 +135,11 @@ def test_bodies_in_flight_are_bounded_together(model: FakeModel, digits: Digits,
             assert responses(connection, 1)[0][0] == OK
 
 
-@pytest.mark.parametrize("url", DOORS)
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_client_that_half_closes_is_answered(port: int, digits: Digits, url: str, count: int) -> None:
-    with connect(port) as connection:
-        connection.sendall(b"".join(request(encoded(image), url=url) for image in digits[0][:count]))
-        connection.shutdown(socket.SHUT_WR)
-        for (status, _, content), image in zip(responses(connection, count), digits[0][:count], strict=True):
-            assert (status, json.loads(content)["digit"]) == (OK, expected_digit(image))
-        assert connection.recv(1) == b""
-
-
-@pytest.mark.parametrize("url", DOORS)
-@pytest.mark.parametrize("rest", [b"GET / HT", request(b"body")[:-2]])
-def test_half_a_request_before_a_half_close_is_dropped(port: int, digits: Digits, url: str, rest: bytes) -> None:
-    with connect(port) as connection:
-        connection.sendall(request(encoded(digits[0][0]), url=url) + rest)
-        connection.shutdown(socket.SHUT_WR)
-        assert responses(connection, 1)[0][0] == OK
-        assert connection.recv(1) == b""
-
-
 def test_a_target_without_end_is_refused(port: int) -> None:
     with connect(port) as connection:
         with suppress(ConnectionError):
             connection.sendall(b"GET /" + b"x" * MAX_HEAD_BYTES)
         assert responses(connection, 1)[0][0].startswith("HTTP/1.1 414 ")
-
-
-@pytest.mark.parametrize("url", DOORS)
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("Host: fewlabel.example:8000", 200),
-        ("HOST:   FEWLABEL.example  ", 200),
-        ("Host: [::1]:80", 200),
-        ("Host: evil.example", 421),
-        ("Host: 127.0.0.1", 421),
-        ("Host: fewlabel.example.evil.example", 421),
-        ("Host: fewlabel.example\r\nHost: fewlabel.example", 400),
-        ("Host:", 400),
-        ("Host: a b", 400),
-        ("Host: fewlabel.example, evil.example", 400),
-        ("Host: me@fewlabel.example", 400),
-        ("Host: fewlabel.example:x", 400),
-        ("X: 1", 400),
-    ],
-)
-def test_the_host_is_checked_at_both_doors(digits: Digits, url: str, host: str, status: int) -> None:
-    sent = request(encoded(digits[0][0]), url=url).replace(b"Host: localhost", host.encode())
-    with serving(allowed_hosts="fewlabel.example, [::1]") as port, connect(port) as connection:
-        for _ in range(2):
-            connection.sendall(sent)
-            assert int(responses(connection, 1)[0][0].split()[1]) == status
-
-
-def test_which_hosts_are_allowed() -> None:
-    local = Settings().hosts
-    assert local is not None
-    assert "localhost" in local
-    assert Settings(host="0.0.0.0").hosts is Settings(allowed_hosts="a, *").hosts is None
-    assert Settings(host="0.0.0.0", allowed_hosts="A.example,b").hosts == frozenset({"a.example", "b"})
 
 
 @pytest.mark.parametrize(
