@@ -69,7 +69,7 @@ def sent(recorder: Server, folder: Path, heads: Heads) -> list[tuple[dict[str, s
     sample = run_wrk(recorder.server_port, folder, Load(heads, 4), 1, 0)
     assert sample.requests > 10
     assert sample.fault is None
-    return Recorder.seen
+    return list(Recorder.seen)  # a request that wrk has broken off may still come
 
 
 def test_ingress_heads_never_come_twice(recorder: Server, tmp_path: Path) -> None:
