@@ -51,6 +51,8 @@ SHARE = 0.7
 CONNECTIONS = 99
 CAPACITY_S = 10
 """Capacity is measured for so long, beside the hostile client: clients and service share the cores."""
+CAPACITY_ROUNDS = 5
+"""Capacity is the lowest of so many measurements: a machine that is shared is not always as fast."""
 REST_S = 1.0
 MEMORY_S = 0.2
 FLAT_MB, FLAT_P99 = 10, 1.5
@@ -169,7 +171,7 @@ def soak(address: Address, pid: int, minutes: int) -> tuple[float, Record]:
     hostile = threading.Thread(target=be_hostile, args=(address, record))
     hostile.start()
     time.sleep(CAPACITY_S)  # its files are made by then
-    most = uvloop.run(capacity(address, requests, CONNECTIONS, CAPACITY_S))
+    most = min(uvloop.run(capacity(address, requests, CONNECTIONS, CAPACITY_S)) for _ in range(CAPACITY_ROUNDS))
     print(f"capacity {most:,.0f} requests/s; {SHARE:.0%} of it for {minutes} minutes", flush=True)
     record.begin()
     threads = [
