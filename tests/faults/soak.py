@@ -214,8 +214,9 @@ def plot(minutes: list[dict[str, float]], path: Path) -> None:
     for axes, (name, title) in zip(
         sheet.subplots(1, 2), {"memory_mb": "memory, MB", "p99_ms": "p99, ms"}.items(), strict=True
     ):
-        axes.plot(range(1, len(minutes) + 1), [one[name] for one in minutes], ".-")
-        axes.set(xlabel="minute", title=title, ylim=(0, None))
+        values = [one[name] for one in minutes]
+        axes.plot(range(1, len(minutes) + 1), values, ".-")
+        axes.set(xlabel="minute", title=title, ylim=(0, 1.1 * max(values)))
     sheet.savefig(path, dpi=110)
 
 
