@@ -138,7 +138,7 @@ def write_manifest(
         input=InputSpec(data.kind, height, width, channels),
         network={
             "name": type(served.classifier.backbone).__name__,
-            "widths": list(settings.student_widths),
+            "widths": list(settings.widths),
             "features": outputs[2].shape[1],
             "parameters": count_parameters(served),
         },

@@ -5,7 +5,7 @@ Knows nothing about what a stage learns: each hands over a module and a loss.
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -18,8 +18,6 @@ from training.diagnostics import Diagnosis
 from training.monitor import Monitor
 
 Module = TypeVar("Module", bound=nn.Module)
-SAVE_EVERY = 100
-"""Steps between checkpoints where batches are drawn with replacement: some seconds."""
 Loss = Callable[[Tensor], Tensor]
 """Indices (batch_size,) int64 of a batch's images → the loss to descend on, () float32."""
 
@@ -121,10 +119,6 @@ class Run:
             outputs: Tensor = module(images)
         return outputs.float()
 
-    def draw(self, count: int, below: int) -> Tensor:
-        """`count` random indices in [0, `below`), with replacement: (count,) int64."""
-        return torch.randint(below, (count,), generator=self.generator, device=self.device)
-
 
 @dataclass
 class Stage:
@@ -143,7 +137,7 @@ class Stage:
     diagnose: Callable[[], Diagnosis] | None = None
     """Called after each checkpoint; the monitor shows what it returns."""
     done: int = field(default=0, init=False)
-    """Finished epochs, or groups of `SAVE_EVERY` draws."""
+    """Finished epochs."""
 
     def epochs(self, count: int, images: int, loss: Loss) -> History:
         """Trains on `count` passes over so many images in random order, full batches only; a checkpoint after each.
@@ -151,34 +145,19 @@ class Stage:
         Raises:
             ValueError: fewer images than one batch.
         """
-        size, generator = self.settings.batch_size, self.run.generator
+        checkpoint, size, generator = self.run.checkpoint, self.settings.batch_size, self.run.generator
         steps = images // size
         if steps == 0:
             raise ValueError(f"{images} images are fewer than one batch of {size}")
-
-        def shuffled(_steps: int) -> Iterable[Tensor]:
-            order = torch.randperm(images, generator=generator, device=generator.device)
-            return torch.split(order, size)[:steps]
-
-        return self._train([steps] * count, shuffled, loss)
-
-    def draws(self, steps: int, images: int, loss: Loss) -> History:
-        """Trains on `steps` batches drawn with replacement from so many images; a checkpoint every `SAVE_EVERY`."""
-        size = self.settings.batch_size
-        groups = [min(SAVE_EVERY, steps - start) for start in range(0, steps, SAVE_EVERY)]
-        return self._train(groups, lambda count: (self.run.draw(size, images) for _ in range(count)), loss)
-
-    def _train(self, groups: list[int], batches: Callable[[int], Iterable[Tensor]], loss: Loss) -> History:
-        """`groups` are the numbers of steps between two checkpoints, `batches` makes the batches of so many steps."""
-        checkpoint, size, steps = self.run.checkpoint, self.settings.batch_size, sum(groups)
-        optimisation = Optimisation(self.module.train(), self.settings, steps)
+        optimisation = Optimisation(self.module.train(), self.settings, count * steps)
         own: dict[str, Stateful] = {"module": self.module, "optimisation": optimisation}
-        parts = {**own, "random": RandomState(self.run.generator), **self.parts}
+        parts = {**own, "random": RandomState(generator), **self.parts}
         self.done = checkpoint.resume(self.name, parts) if checkpoint else 0
-        resumed = sum(groups[: self.done])
-        with self.run.monitor.stage(self.name, steps=steps, batch_size=size, done=resumed) as progress:
-            for group in groups[self.done :]:
-                for batch in batches(group):  # lazily: a loss draws from the same generator
+        total, done = count * steps, self.done * steps
+        with self.run.monitor.stage(self.name, steps=total, batch_size=size, done=done) as progress:
+            while self.done < count:
+                order = torch.randperm(images, generator=generator, device=generator.device)
+                for batch in torch.split(order, size)[:steps]:
                     progress.update(optimisation.step(loss(batch)))
                     if self.after_step:
                         self.after_step()

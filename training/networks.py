@@ -29,9 +29,11 @@ class Preprocess(nn.Module):
         return images.float() / 255.0 - 0.5
 
 
-def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, pooling: int = 1) -> list[nn.Module]:
+    """Pooling comes before normalisation, which then has a quarter of the numbers to go over."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    pool = [nn.MaxPool2d(pooling)] if pooling > 1 else []
+    return [convolution, *pool, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 class Backbone(nn.Module):
@@ -51,10 +53,8 @@ class Backbone(nn.Module):
         self.maps = nn.Sequential(
             Preprocess(),
             *_block(channels, first, kernel=5, stride=2),  # (n, first, ⌈height / 2⌉, ⌈width / 2⌉)
-            *_block(first, second),
-            nn.MaxPool2d(2),
-            *_block(second, third),
-            nn.MaxPool2d(2),  # (n, third, rows, columns); an odd last row or column, mostly margin, is dropped
+            *_block(first, second, pooling=2),
+            *_block(second, third, pooling=2),  # (n, third, rows, columns); an odd last row or column is dropped
             nn.Flatten(),
         )
         rows, columns = (height + 1) // 2 // 4, (width + 1) // 2 // 4

@@ -5,6 +5,7 @@ well kinds are told that are not among them (tests/pictures/nondigits.py).
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 from torch import Tensor
-from torch.nn import functional as F
 
 from models.pictures.strokes import SIZE
 from training import drawings
@@ -44,7 +44,7 @@ def digit_kinds(images: Tensor, views: ViewSettings, generator: torch.Generator)
     return {
         "digits": Kind(images, 3.0),
         "views": Kind(random_views(few, views, generator), 2.0),
-        "coarse": Kind(_coarse(random_views(few[: len(few) // 4 + 1], views, generator)), 0.8),
+        "coarse": Kind(random_views(few[: len(few) // 4 + 1], replace(views, coarse=1.0), generator), 0.8),
         "printed": Kind(random_views(printed, views, generator), 0.2),
     }
 
@@ -146,15 +146,6 @@ def jigsaws(digits: Images, n: int, random: np.random.Generator) -> Images:
             quarter = chosen[:, from_top : from_top + HALF, from_left : from_left + HALF]
             drawn[:, top : top + HALF, left : left + HALF] = quarter
     return drawn
-
-
-def _coarse(images: Tensor) -> Tensor:
-    """Images as if 14×14 or 11×11 pixels had been all there was: (n, 1, 28, 28) uint8 in and out."""
-    coarse = []
-    for part, size in zip(images.float().chunk(2), (14, 11), strict=False):
-        small = F.interpolate(part, size=(size, size), mode="area")
-        coarse.append(F.interpolate(small, size=(SIZE, SIZE), mode="bicubic").round().clamp(0, 255))
-    return torch.cat(coarse).to(torch.uint8)
 
 
 def _coordinates() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

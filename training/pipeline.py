@@ -1,6 +1,7 @@
 """The stages in a row: images, few of them labelled → classifier. Knows nothing about files or scores."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
@@ -11,13 +12,11 @@ from training.diagnostics import diagnose
 from training.loop import History, Run, seeded_generator
 from training.losses import nt_xent_loss
 from training.monitor import Monitor
-from training.networks import Backbone, Classifier, new_classifier
+from training.networks import Backbone, Classifier
 from training.settings import TrainingSettings
-from training.stages.distill import distill, distillation_targets
-from training.stages.finetune import finetune
+from training.stages.finetune import finetune, propagated_weight
 from training.stages.pretrain import pretrain
 from training.stages.propagate import propagate
-from training.stages.selftrain import selftrain
 
 Observer = Callable[[str, nn.Module | Tensor], None]
 """Called with each stage's name and its result: a network, or the probabilities (n, classes) of all images.
@@ -35,30 +34,25 @@ def train(
     checkpoint: Checkpoint | None = None,
     monitor: Monitor | None = None,
     observe: Observer = lambda _stage, _result: None,
-    new_student: Callable[[int], Classifier] | None = None,
+    student: Callable[[int], Classifier] | None = None,
 ) -> tuple[Classifier, dict[str, History]]:
-    """Trains a teacher on images and few labels, and a smaller network on its predictions; resumes at `checkpoint`.
+    """Trains a classifier on images and few labels; resumes at `checkpoint`.
 
-    `new_student` makes another network than `settings.student_widths` describe, for so many classes. Returns the
-    smaller network, and the history of each stage.
+    `student` makes another network for so many classes, which is fine-tuned from its random weights in place of the
+    pretrained one. Returns the network, and the history of each stage that trains.
     """
     run = Run(seeded_generator(settings.seed, data.images.device), checkpoint, monitor or Monitor())
-    labelled, shape, views = data.labelled(), data.image_shape, settings.pretrain.views
-    backbone = run.place(Backbone(shape, settings.teacher_widths))
+    labelled, classes, views = data.labelled(), len(data.class_names), settings.pretrain.views
+    backbone = run.place(Backbone(data.image_shape, settings.widths))
     objective = partial(nt_xent_loss, temperature=settings.pretrain.temperature)
     diagnosis = partial(diagnose, backbone, data.images[:DIAGNOSED], labelled.images, labelled.labels, views)
     history = {"pretrain": pretrain(backbone, data.images, settings.pretrain, run, objective, diagnosis)}
     observe("pretrain", backbone)
-    neighbours = propagate(backbone, data, settings.propagate)
-    observe("propagate", neighbours)
-    teacher, history["finetune"] = finetune(backbone, labelled, settings.finetune, run)
-    observe("finetune", teacher)
-    teacher, history["selftrain"] = selftrain(teacher, data, neighbours, settings.selftrain, run)
-    observe("selftrain", teacher)
-    targets = distillation_targets(teacher, data, neighbours, settings.distill, run)
-    observe("targets", targets)
-    new_student = new_student or partial(new_classifier, shape, settings.student_widths)
-    student = run.place(new_student(len(data.class_names)))
-    history["distill"] = distill(student, data.images, targets, settings.distill, run)
-    observe("distill", student)
-    return student, history
+    propagated = propagate(backbone, data, settings.propagate, run.generator)
+    observe("propagate", propagated)
+    classifier = student(classes) if student else Classifier(backbone, nn.Linear(backbone.dim, classes))
+    weight = propagated_weight(len(labelled) / classes, settings.finetune.propagated_weight)
+    tuning = replace(settings.finetune, propagated_weight=weight)
+    classifier, history["finetune"] = finetune(run.place(classifier), data.images, propagated, tuning, run)
+    observe("finetune", classifier)
+    return classifier, history

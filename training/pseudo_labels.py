@@ -17,7 +17,7 @@ def scale_to(scores: NDArray[np.float32], frequencies: NDArray[np.float32], roun
     return np.asarray(scores, dtype=np.float32)
 
 
-def combine(probabilities: Tensor, others: Tensor, weight: float = 1.0) -> Tensor:
+def combine(probabilities: Tensor, others: Tensor, weight: float) -> Tensor:
     """Normalised product of two (n, classes) distributions, the second to the power of `weight`.
 
     Probabilities are clamped from below, so that a 0 in one cannot rule a class out.

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.stages.distill import DistillSettings
 from training.stages.finetune import FinetuneSettings
 from training.stages.novelty import NoveltySettings
 from training.stages.pretrain import PretrainSettings
 from training.stages.propagate import PropagateSettings
-from training.stages.selftrain import SelftrainSettings
 
 
 @dataclass(frozen=True)
@@ -32,21 +30,15 @@ class TrainingSettings:
     """Seed of all random numbers: the same seed on the same machine gives the same weights."""
     index_size: int = 10_000
     """How many training images go into the similarity index, at most."""
-    teacher_widths: tuple[int, int, int] = (16, 32, 48)
-    """Channels of the teacher's convolutions; about 1.69 million multiply-adds an MNIST image."""
-    student_widths: tuple[int, int, int] = (16, 16, 32)
-    """Channels of the served network's convolutions; about 0.77 million multiply-adds an MNIST image. Multiples of 8
-    fill a CPU's vectors: onnxruntime takes twice the time with 12, 22 and 44."""
+    widths: tuple[int, int, int] = (16, 16, 32)
+    """Channels of the network's convolutions; about 0.77 million multiply-adds an MNIST image. Multiples of 8 fill a
+    CPU's vectors: onnxruntime takes twice the time with 12, 22 and 44."""
     pretrain: PretrainSettings = PretrainSettings()
     """Self-supervised stage."""
     propagate: PropagateSettings = PropagateSettings()
     """Labels propagated along neighbours."""
     finetune: FinetuneSettings = FinetuneSettings()
-    """Few-label stage."""
-    selftrain: SelftrainSettings = SelftrainSettings()
-    """Pseudo-label stage."""
-    distill: DistillSettings = DistillSettings()
-    """The served network's stage."""
+    """Backbone and new head learn from the propagated labels and from themselves."""
     novelty: NoveltySettings = NoveltySettings()
     """Detection of images that show no digit."""
 
@@ -61,7 +53,7 @@ class TrainingSettings:
             raise ValueError(f"--index-size {self.index_size}: at least 1")
         if images <= self.propagate.neighbours:
             raise ValueError(f"--propagate.neighbours {self.propagate.neighbours}: there are only {images:,} images")
-        for stage in ("pretrain", "selftrain", "distill"):
+        for stage in ("pretrain", "finetune"):
             size = getattr(self, stage).batch_size
             if images < size:
                 raise ValueError(f"--{stage}.batch-size {size}: there are only {images:,} images")

@@ -13,17 +13,13 @@ from training.export import parity, write_onnx
 from training.networks import NoveltyHead, ServedModel
 from training.pipeline import train
 from training.settings import TrainingSettings
-from training.stages.distill import DistillSettings
 from training.stages.finetune import FinetuneSettings
 from training.stages.pretrain import PretrainSettings
-from training.stages.selftrain import SelftrainSettings
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
-    finetune=FinetuneSettings(steps=40, batch_size=64),
-    selftrain=SelftrainSettings(epochs=2, batch_size=96, labelled_batch_size=32),
-    distill=DistillSettings(epochs=2, batch_size=128),
+    finetune=FinetuneSettings(epochs=3, batch_size=96),
 )
 
 

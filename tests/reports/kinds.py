@@ -1,10 +1,14 @@
-"""How the committed bundle does on uploads and on pictures of no digit: `python -m tests.reports.kinds`.
+"""How a bundle does on uploads and on pictures of no digit: `python -m tests.reports.kinds`.
 
 Prints the tables of training/README.md and training/experiments/LOG.md. Digits are the 1,000 test digits of
-examples/digits.npz.
+examples/digits.npz or, to choose between recipes, 1,000 that have development labels.
 """
 
+from pathlib import Path
+
 import numpy as np
+import torch
+import tyro
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
@@ -15,6 +19,7 @@ from serving.model import OnnxModel, Prediction, load_model
 from tests.conftest import BUNDLE, ROOT
 from tests.pictures import forms, nondigits, realistic, unseen
 from tests.pictures.uploads import encoded
+from training.data import mnist
 
 UPLOADS = 100
 """Of each kind."""
@@ -37,11 +42,20 @@ def upload_row(model: OnnxModel, title: str, uploads: list[bytes], labels: NDArr
     return f"| {title} | {len(uploads)} | {right:.1%} | {refused:.1%} |".replace("%", " %")
 
 
-def main() -> None:
-    """Both tables, in Markdown."""
-    model = load_model(BUNDLE, "cpu", 1)
-    with np.load(ROOT / "examples" / "digits.npz") as arrays:
-        digits, labels = arrays["images"], arrays["labels"].astype(np.int64)
+def main(bundle: Path = BUNDLE, development: bool = False) -> None:
+    """Both tables, in Markdown.
+
+    Args:
+        bundle: the folder.
+        development: make the uploads of training images 50,000 to 50,999.
+    """
+    model = load_model(bundle, "cpu", 1)
+    if development:
+        data = mnist.load(ROOT / "data")[0].subset(torch.arange(50_000, 51_000))
+        digits, labels = data.images[:, 0].numpy(), data.labels.numpy()
+    else:
+        with np.load(ROOT / "examples" / "digits.npz") as arrays:
+            digits, labels = arrays["images"], arrays["labels"].astype(np.int64)
     print("| uploads | n | named right | taken for no digit |\n|---|---|---|---|")
     for prefix, kinds in (("", realistic.KINDS), ("not developed with: ", unseen.UNSEEN)):
         for number, (name, kind) in enumerate(kinds.items()):
@@ -68,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, prog="python -m tests.reports.kinds")

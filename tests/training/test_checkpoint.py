@@ -21,16 +21,12 @@ from training.experiments.sharing import SharedCheckpoint
 from training.pipeline import train
 from training.provenance import code_of
 from training.settings import TrainingSettings
-from training.stages.distill import DistillSettings
 from training.stages.finetune import FinetuneSettings
 from training.stages.pretrain import PretrainSettings
-from training.stages.selftrain import SelftrainSettings
 
 SMALL = TrainingSettings(
     pretrain=PretrainSettings(epochs=3, batch_size=128),
-    finetune=FinetuneSettings(steps=110, batch_size=32),
-    selftrain=SelftrainSettings(epochs=3, batch_size=96, labelled_batch_size=32),
-    distill=DistillSettings(epochs=2, batch_size=128),
+    finetune=FinetuneSettings(epochs=4, batch_size=96),
 )
 
 
@@ -57,7 +53,7 @@ def test_a_run_stopped_after_any_checkpoint_ends_with_the_same_weights(
             break
         except Killed:
             deaths += 1
-    assert deaths == 3 + 2 + 3 + 2
+    assert deaths == 3 + 4
     for ours, theirs in zip(resumed.state_dict().values(), whole.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
     assert seen == history
@@ -102,8 +98,7 @@ def test_another_run_has_another_name(sample: Dataset) -> None:
 
 def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Path) -> None:
     """SIGKILL in each stage."""
-    small = ["--images", "4000", "--pretrain.epochs", "2", "--selftrain.epochs", "2", "--finetune.steps", "120"]
-    small += ["--distill.epochs", "2"]
+    small = ["--images", "4000", "--pretrain.epochs", "2", "--finetune.epochs", "4"]
     command = [sys.executable, "-m", "training", "--data", str(ROOT / "data"), "--index-size", "100", *small]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -118,7 +113,7 @@ def test_killed_and_started_again_the_command_writes_the_same_model(tmp_path: Pa
         assert process.returncode == 0
         return str(json.loads(out.splitlines()[-1])["model"])
 
-    for stage in ("pretrain", "finetune", "selftrain", "distill"):
+    for stage in ("pretrain", "finetune"):
         process = start("killed")
         deadline = time.monotonic() + 120
         while not list((tmp_path / "runs").glob(f"*/{stage}.pt")):
@@ -146,6 +141,6 @@ def test_a_run_is_voided_by_code_that_makes_weights_and_by_no_other(tmp_path: Pa
 
     for name in ("experiments/timing.py", "report.py", "export.py", "evaluate.py", "__main__.py"):
         assert not appended(name, "\nchanged = True\n"), name
-    for name in ("stages/distill.py", "views/digits.py", "loop.py", "data/dataset.py"):
+    for name in ("stages/finetune.py", "views/digits.py", "loop.py", "data/dataset.py"):
         assert not appended(name, "\n# a comment\n"), name
         assert appended(name, "\nchanged = True\n"), name

@@ -27,18 +27,7 @@ def train(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -> None:
-    small = [
-        "--images",
-        "8000",
-        "--pretrain.epochs",
-        "1",
-        "--selftrain.epochs",
-        "1",
-        "--distill.epochs",
-        "4",
-        "--index-size",
-    ]
-    small += ["500"]
+    small = ["--images", "8000", "--pretrain.epochs", "1", "--finetune.epochs", "5", "--index-size", "500"]
     result = train("--output", str(tmp_path), "--name", "small", *small)
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout.splitlines()[-1])
@@ -49,7 +38,7 @@ def test_train_export_serve_upload_right_digit(tmp_path: Path, digits: Digits) -
     assert summary["test_refused"] <= 0.03
     assert {path.name for path in (tmp_path / "report").iterdir()} == REPORT
     assert summary["model"] in (tmp_path / "README.md").read_text()
-    for stage in ("pretrain", "finetune", "selftrain", "distill"):
+    for stage in ("pretrain", "finetune"):
         assert f"{stage:<10}: 100%" in result.stderr
     with running_service("--model-dir", str(tmp_path)) as service:
         answers = [httpx.post(f"{service.url}/predict", content=encoded(image)).json() for image in digits[0][:200]]

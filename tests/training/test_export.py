@@ -11,7 +11,7 @@ from tests.training.networks import SHAPE, small_classifier
 from training import card, export
 from training.data.dataset import Dataset, forget_labels
 from training.evaluate import accuracy, share
-from training.experiments.article import article_student
+from training.experiments.article import article_classifier
 from training.loop import seeded_generator
 from training.networks import NoveltyHead, ServedModel
 from training.settings import TrainingSettings
@@ -54,7 +54,7 @@ def test_blank_and_full_images_too(served: ServedModel, graph: Path) -> None:
 
 def test_another_backbone_is_exported_too(sample: Dataset, tmp_path: Path) -> None:
     """The article's: all that export and novelty head need are its maps and its features."""
-    classifier = article_student(10)
+    classifier = article_classifier(10)
     settings = NoveltySettings(steps=20, batch_size=64, drawn=10, images=100)
     head, _ = fit_novelty(classifier, sample.images[:120], settings, seed=0)
     served = ServedModel(classifier, head).eval()
@@ -96,7 +96,7 @@ def test_a_bundle_that_was_just_written_is_served(served: ServedModel, sample: D
     manifest = export.write_manifest(tmp_path, settings, data, metrics, threshold, torch.device("cpu"), "abc", served)
     assert Manifest.load(tmp_path) == manifest
     assert manifest.metrics == metrics
-    assert manifest.training["student_widths"] == [16, 16, 32]
+    assert manifest.training["widths"] == [16, 16, 32]
     assert manifest.input == InputSpec("digit", height=28, width=28, channels=1)
     assert manifest.input.shape == SHAPE
     assert manifest.network["widths"] == [16, 16, 32]

@@ -46,6 +46,20 @@ def test_a_seed_fixes_the_views(sample: Dataset) -> None:
     assert not torch.equal(one, other)
 
 
+def test_coarse_views_are_the_first_and_have_little_detail(sample: Dataset) -> None:
+    images = sample.images[:40]
+    views = random_views(images, replace(STILL, coarse=0.25), seeded())
+    assert torch.equal(views[10:], images[10:])
+    assert not torch.equal(views[:10], images[:10])
+
+    def detail(some: Tensor) -> float:
+        """Mean square of the second difference along rows."""
+        return float(some.float().diff(n=2, dim=3).square().mean())
+
+    assert detail(views[:10]) < 0.5 * detail(images[:10])
+    assert abs(views[:10].float().mean() / images[:10].float().mean() - 1) < 0.1
+
+
 def parts(matrices: Tensor) -> dict[str, Tensor]:
     """Rotation (degrees), scales, shear and shifts (pixels) that the (n, 2, 3) matrices are made of."""
     first, second, shift = matrices.unbind(dim=2)

@@ -10,9 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from training.experiments.article import ARTICLE_DISTILL, article_student
+from training.experiments.article import ARTICLE_FINETUNE, article_classifier
 from training.networks import Classifier
-from training.stages.distill import DistillSettings
+from training.stages.finetune import FinetuneSettings
 
 Draw = Callable[[Tensor, int], Tensor]
 """(n,) labels of all images, seed → indices of those that are kept."""
@@ -28,8 +28,8 @@ class Experiment:
     seeds: int
     draw: Draw
     student: Callable[[int], Classifier] | None = None
-    """Makes the student for so many classes; None takes the one that is served."""
-    distill: DistillSettings = DistillSettings()
+    """Makes the network that is fine-tuned, for so many classes; None takes the pretrained one."""
+    finetune: FinetuneSettings = FinetuneSettings()
     features: bool = False
     """Score the frozen features after pretraining too."""
     supervised: bool = False
@@ -69,14 +69,14 @@ EXPERIMENTS = (
     Experiment("balanced-100", "100 labels, 10 a digit", 3, partial(balanced, count=100)),
     Experiment("balanced-50", "50 labels, 5 a digit", 3, partial(balanced, count=50)),
     Experiment("balanced-20", "20 labels, 2 a digit", 3, partial(balanced, count=20)),
-    Experiment("balanced-10", "10 labels, 1 a digit", 3, partial(balanced, count=10)),
+    Experiment("balanced-10", "10 labels, 1 a digit", 5, partial(balanced, count=10)),
     Experiment(
         "article",
         "the first 200 labels, the article's network as student",
         3,
         FIRST_200,
-        article_student,
-        ARTICLE_DISTILL,
+        article_classifier,
+        ARTICLE_FINETUNE,
     ),
     Experiment("supervised", "the first 200 labels and nothing else", 3, FIRST_200, supervised=True),
 )

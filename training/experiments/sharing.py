@@ -7,9 +7,8 @@ import torch
 
 from training.checkpoint import Checkpoint, run_key
 from training.data.dataset import UNLABELLED, Dataset
-from training.provenance import RUNS, plain, surroundings
+from training.provenance import RUNS, surroundings
 from training.settings import TrainingSettings
-from training.stages.distill import DistillSettings
 
 
 class SharedCheckpoint(Checkpoint):
@@ -27,13 +26,6 @@ class SharedCheckpoint(Checkpoint):
 def pretraining_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
     """Folder for a pretraining that runs share which differ in their labels or in later stages."""
     unlabelled = replace(data, labels=torch.full_like(data.labels, UNLABELLED))
-    network = {"seed": settings.seed, "widths": settings.teacher_widths}
+    network = {"seed": settings.seed, "widths": settings.widths}
     depends = {**network, **asdict(settings.pretrain), **surroundings(device)}
     return RUNS / f"pretrained-{run_key(unlabelled, depends)}"
-
-
-def teacher_folder(data: Dataset, settings: TrainingSettings, device: torch.device) -> Path:
-    """Folder for a teacher that runs share which differ in their student alone."""
-    same_student = replace(settings, distill=DistillSettings(), student_widths=TrainingSettings.student_widths)
-    depends = {**plain(same_student), **surroundings(device)}
-    return RUNS / f"teacher-{run_key(data, depends)}"

@@ -27,7 +27,7 @@ def main() -> None:
     run = Run(seeded_generator(0, device))
     data = mnist.load(Path("data"))[0]
     images = data.images[: settings.batch_size].to(device)
-    backbone = Backbone(data.image_shape, TrainingSettings().teacher_widths)
+    backbone = Backbone(data.image_shape, TrainingSettings().widths)
     model = run.place(nn.Sequential(backbone, ProjectionHead(backbone.dim)))
     optimisation = Optimisation(model, settings, REPEATS + 5)
 

@@ -43,7 +43,7 @@ class NoveltySettings:
     """Pictures drawn of each kind of outlier; views multiply them."""
     refused: float = 0.005
     """Share of the held-out digits that the threshold refuses."""
-    views: ViewSettings = ViewSettings()
+    views: ViewSettings = ViewSettings(thin=0.9)
     """The random transforms of digits whose results still count as digits."""
 
 

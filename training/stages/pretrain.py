@@ -18,9 +18,9 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 class PretrainSettings:
     """How the backbone learns from images alone."""
 
-    epochs: int = 8
+    epochs: int = 3
     """Passes over the images."""
-    batch_size: int = 512
+    batch_size: int = 256
     """Images a step; each gives two views."""
     temperature: float = 0.5
     """NT-Xent's temperature."""

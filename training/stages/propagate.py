@@ -17,17 +17,26 @@ from torch.nn import functional as F
 from training.data.dataset import Dataset
 from training.networks import Backbone
 from training.pseudo_labels import scale_to
+from training.views.digits import GENTLE, ViewSettings, random_views
 
 BATCH_SIZE = 500
-"""Images at a time: 500 rows of similarities to 60,000 images take 120 MB."""
+"""Images at a time whose features are computed."""
+ROWS = 128
+"""Rows of similarities at a time: with 60,000 images they take 31 MB, which caches hold in part."""
+GROUP = 16
+"""Vectors of which only the nearest is looked at first."""
 
 
 @dataclass(frozen=True)
 class PropagateSettings:
     """How labels are propagated."""
 
-    dimensions: int = 64
-    """Principal components of the backbone's last feature maps in which similarity is measured."""
+    dimensions: int = 128
+    """Principal components of the backbone's last maps and features in which similarity is measured."""
+    views: int = 4
+    """Random views of each image whose maps and features are averaged with its own."""
+    gentle_views: ViewSettings = GENTLE
+    """Their random transforms."""
     neighbours: int = 15
     """Nearest neighbours that each image is linked to."""
     reach: float = 0.99
@@ -48,14 +57,15 @@ def class_frequencies(labels: Tensor, classes: int, balance: float) -> Tensor:
     return counts / counts.sum()
 
 
-def propagate(backbone: Backbone, data: Dataset, settings: PropagateSettings) -> Tensor:
+def propagate(backbone: Backbone, data: Dataset, settings: PropagateSettings, generator: torch.Generator) -> Tensor:
     """What the labels say of every image: (n, classes) float32 on the images' device, rows sum to 1.
 
     The rows of labelled images are their labels. Raises ValueError when there are too few images to be neighbours.
     """
     if len(data) <= settings.neighbours:
         raise ValueError(f"--propagate.neighbours {settings.neighbours}: there are only {len(data)} images")
-    links = normalised_links(*nearest(embed(backbone, data.images, settings.dimensions), settings.neighbours))
+    z = embed(backbone, data.images, settings, generator)
+    links = normalised_links(*nearest(z, settings.neighbours))
     labelled = data.is_labelled
     given = torch.zeros(len(data), len(data.class_names))
     given[labelled.cpu(), data.labels[labelled].cpu()] = 1
@@ -68,28 +78,45 @@ def propagate(backbone: Backbone, data: Dataset, settings: PropagateSettings) ->
 
 
 @torch.no_grad()
-def embed(backbone: Backbone, images: Tensor, dimensions: int) -> Tensor:
-    """Unit vectors (n, dimensions or fewer) float32: principal components of the last feature maps.
+def embed(backbone: Backbone, images: Tensor, settings: PropagateSettings, generator: torch.Generator) -> Tensor:
+    """Unit vectors (n, `dimensions` or fewer) float32: principal components of maps and features, averaged over views.
 
     Each component is divided by the square root of its standard deviation, half way to whitening: without it the
     leading components dominate the cosine, with full whitening the noise in the last ones does.
     """
     backbone.eval()
-    maps = torch.cat([backbone.maps(batch) for batch in torch.split(images, BATCH_SIZE)]).float()
-    centred = maps - maps.mean(dim=0)
+    outputs = []
+    for batch in torch.split(images, BATCH_SIZE):
+        views = random_views(batch.repeat(settings.views, 1, 1, 1), settings.gentle_views, generator)
+        maps = backbone.maps(torch.cat([batch, views]))
+        mean = [part.float().unflatten(0, (-1, len(batch))).mean(dim=0) for part in (maps, backbone.features(maps))]
+        outputs.append(mean)
+    joint = torch.cat([part / part.std() for part in map(torch.cat, zip(*outputs, strict=True))], dim=1)
+    centred = joint - joint.mean(dim=0)
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))  # ascending
-    kept = variances[-dimensions:].clamp_min(1e-8)
-    return F.normalize(centred @ directions[:, -dimensions:] / kept**0.25, dim=1)
+    kept = variances[-settings.dimensions :].clamp_min(1e-8)
+    return F.normalize(centred @ directions[:, -settings.dimensions :] / kept**0.25, dim=1)
 
 
 def nearest(z: Tensor, neighbours: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Cosines and indices of each unit vector's nearest others, best first: both (n, neighbours)."""
-    found = []
-    for start in range(0, len(z), BATCH_SIZE):
-        similar = z[start : start + BATCH_SIZE] @ z.T
+    """Cosines and indices of each unit vector's nearest others, best first: both (n, neighbours).
+
+    Exact, but in two steps, since selecting among all n costs more than their similarities: the nearest vectors are in
+    the `neighbours` groups of `GROUP` vectors whose best similarities are highest.
+    """
+    n, padding = len(z), -len(z) % GROUP
+    found, every = [], F.pad(z, (0, 0, 0, padding))
+    within = torch.arange(GROUP, device=z.device)
+    for start in range(0, n, ROWS):
+        similar = z[start : start + ROWS] @ every.T
         rows = torch.arange(len(similar), device=z.device)
         similar[rows, start + rows] = float("-inf")  # no image is its own neighbour
-        found.append(similar.topk(neighbours, dim=1))
+        similar[:, n:] = float("-inf")
+        grouped = similar.view(len(similar), -1, GROUP)
+        groups = grouped.amax(dim=2).topk(min(neighbours, grouped.shape[1]), dim=1).indices
+        candidates = (groups[:, :, None] * GROUP + within).flatten(1)
+        best, chosen = similar.gather(1, candidates).topk(neighbours, dim=1)
+        found.append((best, candidates.gather(1, chosen)))
     cosines, indices = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
     return cosines, indices
 

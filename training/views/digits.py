@@ -37,6 +37,14 @@ class ViewSettings:
     """Thinnest strokes: this share of the way from the image to its 3×3 erosion."""
     thicken: float = 1.0
     """Thickest strokes: this share of the way from the image to its 3×3 dilation."""
+    coarse: float = 0.0
+    """Share of the images, the first ones, that look as if they had fewer pixels."""
+
+
+GENTLE = ViewSettings(
+    rotation_degrees=5.0, scale=0.06, shear=0.08, translate_pixels=0.8, elastic_pixels=0.4, thin=0.0, thicken=0.0
+)
+"""About half of the default."""
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -114,6 +122,16 @@ def _over_neighbours(extreme: Callable[[Tensor, Tensor], Tensor], images: Tensor
     return images
 
 
+def coarsened(images: Tensor) -> Tensor:
+    """Images as if half as many pixels a side, or two fifths, had been all there was: (n, 1, size, size) float32."""
+    size, parts = images.shape[-1], images.chunk(2)
+    coarse = []
+    for part, pixels in zip(parts, (size // 2, 2 * size // 5), strict=False):
+        small = F.interpolate(part, size=(pixels, pixels), mode="area")
+        coarse.append(F.interpolate(small, size=(size, size), mode="bicubic").clamp(0, 255))
+    return torch.cat(coarse)
+
+
 def random_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:
     """One random view of each image.
 
@@ -130,4 +148,6 @@ def random_views(images: Tensor, settings: ViewSettings, generator: torch.Genera
     grid = field.permute(0, 2, 3, 1)
     strokes = change_strokes(images.float(), _uniform(n, -settings.thin, settings.thicken, generator))
     views = F.grid_sample(strokes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    if count := round(n * settings.coarse):
+        views[:count] = coarsened(views[:count])
     return views.round_().to(torch.uint8)

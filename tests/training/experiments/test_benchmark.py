@@ -11,27 +11,24 @@ from training.data.dataset import Dataset
 from training.experiments import benchmark
 from training.experiments.benchmark import README, finished, measure, neighbours, table
 from training.experiments.catalogue import EXPERIMENTS, Experiment, first
-from training.experiments.sharing import pretraining_folder, teacher_folder
+from training.experiments.sharing import pretraining_folder
 from training.settings import TrainingSettings
-from training.stages.distill import DistillSettings
 from training.stages.finetune import FinetuneSettings
-from training.stages.selftrain import SelftrainSettings
 
 
 def run(value: float, nll: float) -> dict[str, object]:
-    share = {"value": value}
-    figures = {"test_accuracy": share, "linear_probe": share, "knn": share, "ece_15": 1 - value, "nll": nll}
-    return {"experiment": "first-200", **figures}
+    shares = {key: {"value": value} for key in ("test_accuracy", "development_accuracy", "linear_probe", "knn")}
+    return {"experiment": "first-200", **shares, "ece_15": 1 - value, "nll": nll}
 
 
 def test_the_table_of_two_runs_counted_by_hand() -> None:
     lines = table([run(0.99, 0.03), run(0.98, 0.05)]).splitlines()
     # Student's t for one degree of freedom is 12.706; 12.706 · 0.7071 / √2 = 6.353
     assert lines[2] == "| the first 200 labels | 98.50 % | 0.71 % | 92.15 % to 104.85 % | 98.00 % | 2 |"
-    assert lines[3].startswith("| … expected calibration error, 15 bins | 1.50 % |")
-    assert "| 2.00 % |" in lines[3]
-    assert lines[4].startswith("| … negative log-likelihood | 0.0400 |")
-    assert len(lines) == 7
+    assert lines[4].startswith("| … expected calibration error, 15 bins | 1.50 % |")
+    assert "| 2.00 % |" in lines[4]
+    assert lines[5].startswith("| … negative log-likelihood | 0.0400 |")
+    assert len(lines) == 8
 
 
 def test_the_readmes_table_is_made_of_the_committed_files() -> None:
@@ -50,7 +47,10 @@ def test_the_nearest_of_all_images_is_the_image_itself(sample: Dataset) -> None:
 
 
 def test_the_supervised_run_sees_the_labelled_images_alone(sample: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "SUPERVISED", FinetuneSettings(steps=60, batch_size=64))
+    monkeypatch.setattr(
+        benchmark, "SUPERVISED", FinetuneSettings(epochs=10, propagated_epochs=10, batch_size=64, decay=0.9)
+    )
+    monkeypatch.setattr(benchmark, "FIRST", 500)
     experiment = Experiment("toy", "toy", 1, lambda labels, seed: first(labels, seed, 500), supervised=True)
     result = measure(experiment, 0, sample, sample.subset(torch.arange(500, 1000)))
     assert result["experiment"] == "toy"
@@ -65,19 +65,11 @@ def test_runs_share_what_does_not_depend_on_how_they_differ() -> None:
     device, settings = torch.device("cpu"), TrainingSettings()
     one = Dataset(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 1, -1]), ("a", "b"), "toy", "digit")
     relabelled = replace(one, labels=torch.tensor([0, -1, 1]))
-    longer = replace(settings, distill=DistillSettings(epochs=99))
-    wilder = replace(settings, selftrain=SelftrainSettings(epochs=99))
-    assert teacher_folder(one, settings, device) == teacher_folder(one, longer, device)
-    assert teacher_folder(one, settings, device) == teacher_folder(
-        one, replace(settings, student_widths=(8, 8, 8)), device
-    )
-    assert teacher_folder(one, settings, device) != teacher_folder(one, wilder, device)
-    assert teacher_folder(one, settings, device) != teacher_folder(relabelled, settings, device)
-    assert pretraining_folder(one, settings, device) == pretraining_folder(relabelled, wilder, device)
+    longer = replace(settings, finetune=FinetuneSettings(epochs=99))
+    wider = replace(settings, widths=(24, 32, 48))
+    assert pretraining_folder(one, settings, device) == pretraining_folder(relabelled, longer, device)
     assert pretraining_folder(one, settings, device) != pretraining_folder(one, replace(settings, seed=1), device)
-    wider = replace(settings, teacher_widths=(24, 32, 48))
     assert pretraining_folder(one, settings, device) != pretraining_folder(one, wider, device)
-    assert teacher_folder(one, settings, device) != teacher_folder(one, wider, device)
 
 
 def test_a_name_that_is_no_experiment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import torch
 
 from training.data.dataset import Dataset
-from training.experiments.article import article_student
+from training.experiments.article import article_classifier
 from training.experiments.catalogue import EXPERIMENTS, at_random, balanced, first
 from training.networks import count_parameters
 
@@ -37,4 +37,4 @@ def test_every_experiment_draws_and_builds(sample: Dataset) -> None:
 
 
 def test_the_articles_network_has_the_articles_size() -> None:
-    assert count_parameters(article_student(10)) == 8_874
+    assert count_parameters(article_classifier(10)) == 8_874

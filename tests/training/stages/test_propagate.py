@@ -55,8 +55,8 @@ def test_class_frequencies_are_smoothed() -> None:
 
 
 def test_components_are_unit_vectors_of_real_rank(sample: Dataset) -> None:
-    z = embed(small_backbone(), sample.images, 64)
-    assert z.shape == (1000, 64)
+    z = embed(small_backbone(), sample.images, PropagateSettings(), torch.Generator())
+    assert z.shape == (1000, 128)
     torch.testing.assert_close(z.norm(dim=1), torch.ones(1000))
 
 
@@ -70,26 +70,26 @@ def test_two_labels_a_digit_are_propagated_to_most_digits(sample: Dataset) -> No
     backbone = small_backbone()
     settings = PretrainSettings(epochs=12, batch_size=128, views=ViewSettings())
     pretrain(backbone, data.images, settings, cpu_run(), NT_XENT)
-    spread = propagate(backbone, data, PropagateSettings())
+    spread = propagate(backbone, data, PropagateSettings(), torch.Generator())
     torch.testing.assert_close(spread.sum(dim=1), torch.ones(1000))
     assert torch.equal(spread[known], F.one_hot(labels[known], 10).float())
     right = float((spread.argmax(dim=1) == sample.labels).float().mean())
-    z = embed(backbone, data.images, 64)
+    z = embed(backbone, data.images, PropagateSettings(), torch.Generator())
     neighbour = labels[known][(z @ z[known].T).argmax(dim=1)]
     assert right > float((neighbour == sample.labels).float().mean()) + 0.03
     assert right > 0.75
-    assert torch.equal(spread, propagate(backbone, data, PropagateSettings()))
+    assert torch.equal(spread, propagate(backbone, data, PropagateSettings(), torch.Generator()))
 
 
 def test_more_neighbours_than_images_are_refused(sample: Dataset) -> None:
     data = sample.subset(torch.arange(60))
     with pytest.raises(ValueError, match=r"--propagate\.neighbours 60"):
-        propagate(small_backbone(), data, PropagateSettings(neighbours=60))
+        propagate(small_backbone(), data, PropagateSettings(neighbours=60), torch.Generator())
 
 
 def test_two_distributions_are_multiplied_and_no_zero_rules_a_class_out() -> None:
     unsure, sure = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]])
-    torch.testing.assert_close(combine(unsure, sure), sure)
-    torch.testing.assert_close(combine(sure, sure), torch.tensor([[0.64 / 0.68, 0.04 / 0.68]]))
-    torch.testing.assert_close(combine(sure, sure, 0.0), sure)
-    assert combine(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])).isfinite().all()
+    torch.testing.assert_close(combine(unsure, sure, 1.0), sure)
+    torch.testing.assert_close(combine(sure, sure, 1.0), torch.tensor([[0.64 / 0.68, 0.04 / 0.68]]))
+    torch.testing.assert_close(combine(unsure, sure, 2.0), torch.tensor([[0.64 / 0.68, 0.04 / 0.68]]))
+    assert combine(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 1.0).isfinite().all()
