@@ -66,7 +66,7 @@ def outlier_kinds(
         "signs": Kind(views(signs, 1 + 4 * drawn // len(signs)), 1.5),
         "shapes": Kind(views(draw_many(drawings.shape, drawn, random), 2), 1.5),
         "scribbles": Kind(views(draw_many(drawings.scribble, 2 * drawn // 3, random), 4), 1.5),
-        "lines": Kind(views(draw_many(drawings.line, 4 * drawn, random), 1, ViewSettings()), 1.5),
+        "lines": Kind(views(drawings.lines(4 * drawn, random), 1, ViewSettings()), 1.5),
         "noise": Kind(_tensor(noise(drawn, random)), 0.7),
         "blobs": Kind(_tensor(blobs(2 * drawn, random)), 1.0),
         "stripes": Kind(_tensor(stripes(drawn, random)), 0.4),

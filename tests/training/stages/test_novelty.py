@@ -15,7 +15,7 @@ from tests.conftest import BUNDLE, Digits
 from tests.pictures.nondigits import KINDS, pictures
 from tests.training.networks import small_classifier
 from training.data.dataset import Dataset
-from training.drawings import LETTERS, characters, draw_many, formed, line, scribble, shape
+from training.drawings import LETTERS, characters, draw_many, formed, lines, scribble, shape
 from training.export import run_onnx
 from training.loop import seeded_generator
 from training.networks import Classifier, NoveltyHead
@@ -107,7 +107,7 @@ def test_every_kind_is_a_set_of_images_with_a_weight(sample: Dataset) -> None:
 
 
 def test_drawings_are_random_but_repeatable(digits: Digits) -> None:
-    strokes = [partial(draw_many, one) for one in (shape, scribble, line)]
+    strokes = [*(partial(draw_many, one) for one in (shape, scribble)), lines]
     draws: list[Callable[[int, np.random.Generator], NDArray[np.uint8]]] = [noise, blobs, stripes, blanks, *strokes]
     for draw in draws:
         one, again, other = (draw(20, np.random.default_rng(seed)) for seed in (0, 0, 1))
