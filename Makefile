@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 HOST := $(filter http%,$(HOST))
 VENVS := .venv
-PRESET_fast := --pretrain.epochs 2 --propagate.views 1 --finetune.epochs 5
+PRESET_fast := --pretrain.epochs 2 --propagate.views 1 --finetune.epochs 4
 PRESET_ARGS = $(if $(PRESET),$(or $(PRESET_$(PRESET)),$(error there is no PRESET=$(PRESET), only PRESET=fast)))
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 

@@ -16,7 +16,7 @@ IMPORTS = {
     "serving": SERVING,
     "training": {
         "training", "models", "numpy", "torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "matplotlib",
-        "PIL", "tqdm", "tyro",
+        "PIL", "cv2", "tqdm", "tyro",
     },
     "loadtest": {"loadtest", "locust", "matplotlib", "numpy", "PIL", "tyro"},
 }  # fmt: skip

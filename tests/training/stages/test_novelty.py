@@ -24,11 +24,9 @@ from training.stages.novelty import NoveltySettings, feature_maps, fit_novelty
 from training.views.digits import ViewSettings
 
 QUICK = NoveltySettings(steps=300, batch_size=256, drawn=300, images=600)
-TOLD = {"scribbles, one wandering line": 0.75, "signs": 0.75}
+TOLD = {"scribbles, one wandering line": 0.75, "signs": 0.75, "textures": 0.85}
 """Where the committed bundle tells fewer than the 0.9 that are wanted (training/README.md has the figures). Some lines
 are a 2, a 3 or a 7 to a person too."""
-SEPARATED = {"signs": 0.96}
-"""Where the area under the ROC curve is below the 0.97 that is wanted."""
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +105,9 @@ def test_every_kind_is_a_set_of_images_with_a_weight(sample: Dataset) -> None:
 
 
 def test_drawings_are_random_but_repeatable(digits: Digits) -> None:
-    strokes = [*(partial(draw_many, one) for one in (shape, scribble)), lines]
-    draws: list[Callable[[int, np.random.Generator], NDArray[np.uint8]]] = [noise, blobs, stripes, blanks, *strokes]
+    strokes = [partial(draw_many, one) for one in (shape, scribble)]
+    draws: list[Callable[[int, np.random.Generator], NDArray[np.uint8]]]
+    draws = [noise, blobs, stripes, blanks, lines, *strokes]
     for draw in draws:
         one, again, other = (draw(20, np.random.default_rng(seed)) for seed in (0, 0, 1))
         np.testing.assert_array_equal(one, again)
@@ -150,5 +149,5 @@ def test_the_committed_bundle_tells_kinds_that_it_was_not_fitted_to(
 ) -> None:
     others = run_onnx(BUNDLE / MODEL, pictures(kind, 300)).novelty
     told = np.mean(others > Manifest.load(BUNDLE).novelty_threshold)
-    assert separation(novelty_of_digits, others) >= SEPARATED.get(kind, 0.97)
+    assert separation(novelty_of_digits, others) >= 0.97
     assert told >= TOLD.get(kind, 0.9)
