@@ -34,11 +34,11 @@ def train(
     checkpoint: Checkpoint | None = None,
     monitor: Monitor | None = None,
     observe: Observer = lambda _stage, _result: None,
-    student: Callable[[int], Classifier] | None = None,
+    substitute: Callable[[int], Classifier] | None = None,
 ) -> tuple[Classifier, dict[str, History]]:
     """Trains a classifier on images and few labels; resumes at `checkpoint`.
 
-    `student` makes another network for so many classes, which is fine-tuned from its random weights in place of the
+    `substitute` makes another network for so many classes, which is fine-tuned from its random weights in place of the
     pretrained one. Returns the network, and the history of each stage that trains.
     """
     run = Run(seeded_generator(settings.seed, data.images.device), checkpoint, monitor or Monitor())
@@ -50,7 +50,7 @@ def train(
     observe("pretrain", backbone)
     propagated = propagate(backbone, data, settings.propagate, run.generator)
     observe("propagate", propagated)
-    classifier = student(classes) if student else Classifier(backbone, nn.Linear(backbone.dim, classes))
+    classifier = substitute(classes) if substitute else Classifier(backbone, nn.Linear(backbone.dim, classes))
     weight = propagated_weight(len(labelled) / classes, settings.finetune.propagated_weight)
     tuning = replace(settings.finetune, propagated_weight=weight)
     classifier, history["finetune"] = finetune(run.place(classifier), data.images, propagated, tuning, run)

@@ -183,10 +183,9 @@ def test_a_missing_bundle_is_one_clear_message(tmp_path: Path) -> None:
 
 
 def test_the_readme_examples_are_recognised(client: httpx.Client) -> None:
-    """Of the ten, each the first test image of its class, two are hard: a 3 like a 5, and a 5 like a 6."""
+    """Each is the first test image of its class; of two README says that the model gets them wrong."""
     answers = []
     for digit in range(10):
         content = (ROOT / "examples" / f"{digit}.png").read_bytes()
         answers.append(client.post("/predict", content=content).json()["digit"])
-    assert answers[7] == 7  # the one that README shows
-    assert sum(answer == digit for digit, answer in enumerate(answers)) >= 8
+    assert {digit for digit, answer in enumerate(answers) if answer != digit} <= {3, 5}

@@ -27,7 +27,7 @@ class Experiment:
     """As the table calls it."""
     seeds: int
     draw: Draw
-    student: Callable[[int], Classifier] | None = None
+    substitute: Callable[[int], Classifier] | None = None
     """Makes the network that is fine-tuned, for so many classes; None takes the pretrained one."""
     finetune: FinetuneSettings = FinetuneSettings()
     features: bool = False
@@ -72,7 +72,7 @@ EXPERIMENTS = (
     Experiment("balanced-10", "10 labels, 1 a digit", 5, partial(balanced, count=10)),
     Experiment(
         "article",
-        "the first 200 labels, the article's network as student",
+        "the first 200 labels, the article's network in place of ours",
         3,
         FIRST_200,
         article_classifier,

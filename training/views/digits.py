@@ -44,7 +44,7 @@ class ViewSettings:
 GENTLE = ViewSettings(
     rotation_degrees=5.0, scale=0.06, shear=0.08, translate_pixels=0.8, elastic_pixels=0.4, thin=0.0, thicken=0.0
 )
-"""About half of the default."""
+"""About half of the default, strokes as they are."""
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:

@@ -32,8 +32,8 @@ def test_every_experiment_draws_and_builds(sample: Dataset) -> None:
     for experiment in EXPERIMENTS:
         kept = experiment.draw(sample.labels, 0)
         assert set(sample.labels[kept].tolist()) == set(range(10))
-        if experiment.student:
-            assert experiment.student(10).eval()(sample.images[:3]).shape == (3, 10)
+        if experiment.substitute:
+            assert experiment.substitute(10).eval()(sample.images[:3]).shape == (3, 10)
 
 
 def test_the_articles_network_has_the_articles_size() -> None:
