@@ -7,6 +7,7 @@ answer the same, or some answer went to the wrong caller. Without it, as on Locu
 import json
 import os
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ PAYLOADS, _ = load_digits()
 EXPECTED: list[int] | None = json.loads(Path(os.environ["EXPECTED"]).read_text()) if "EXPECTED" in os.environ else None
 RATE = float(os.environ.get("RATE", "0"))
 """Requests a second and user; 0 sends the next one as soon as the last is answered (closed loop)."""
+
+
+times: Counter[float] = Counter()
+"""How many requests took so many milliseconds, to a tenth: Locust's own percentiles below 100 ms are whole ones, so
+that those of a fast service would be 0."""
 
 
 class DigitUser(FastHttpUser):
@@ -58,6 +64,41 @@ def check(status: int, content: bytes | None, number: int) -> str | None:
     return None
 
 
+@events.request.add_listener  # type: ignore[untyped-decorator]
+def note(response_time: float, **_: object) -> None:
+    """Counts one request."""
+    times[round(response_time, 1)] += 1
+
+
+@events.report_to_master.add_listener  # type: ignore[untyped-decorator]
+def hand_over(data: dict[str, Any], **_: object) -> None:
+    """Sends the master what this worker has counted since it last did."""
+    data["times"] = list(times.items())
+    times.clear()
+
+
+@events.worker_report.add_listener  # type: ignore[untyped-decorator]
+def add(data: dict[str, Any], **_: object) -> None:
+    """Adds what a worker has counted."""
+    times.update(dict(data["times"]))
+
+
+@events.spawning_complete.add_listener  # type: ignore[untyped-decorator]
+def forget(**_: object) -> None:
+    """Starts to count again when Locust does, as soon as all users are there."""
+    times.clear()
+
+
+def percentile(share: float) -> float:
+    """Milliseconds that this share of the requests took at most; 0 without any."""
+    left = share * times.total()
+    for milliseconds, count in sorted(times.items()):
+        left -= count
+        if left <= 0:
+            return milliseconds
+    return 0.0
+
+
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def decide(environment: Environment, **_: object) -> None:
     """Writes `SUMMARY`, the figures that the run is judged by."""
@@ -71,7 +112,7 @@ def decide(environment: Environment, **_: object) -> None:
         "failures": total.num_failures,
         "failure_ratio": total.fail_ratio,
         "requests_per_second": round(total.total_rps, 1),
-        **{f"p{share}_ms": total.get_response_time_percentile(share / 100) for share in (50, 95, 99)},
+        **{f"p{share}_ms": percentile(share / 100) for share in (50, 95, 99)},
         "max_ms": round(total.max_response_time, 1),
         "errors": [f"{error.occurrences} × {error.error}" for error in environment.stats.errors.values()],
     }
