@@ -11,11 +11,11 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
-import numpy as np
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
 from models.manifest import INDEX, BundleError
+from models.pictures.preparation import as_input, preparation
 from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
@@ -107,6 +107,7 @@ def front_may_answer(app: FastAPI) -> bool:
 def load_bundle(settings: Settings) -> tuple[Model, NeighborIndex]:
     """The bundle's model, warmed up, and its index; raises BundleError or ProviderError."""
     model = load_model(settings.model_dir, settings.provider, settings.inference_threads, settings.max_batch_size)
+    preparation(model.input)  # raises where nothing makes such an input of pictures
     return model, NeighborIndex.load(settings.model_dir / INDEX, model.dim, model.class_names)
 
 
@@ -123,11 +124,8 @@ def new_service(settings: Settings, metrics: Metrics, model: Model, index: Neigh
     }
     return Service(
         model,
-        Decoder(model.kind, settings.max_image_pixels, settings.request_timeout_s, decoder_processes(settings)),
-        # (height, width) images, one each → one call of the model
-        DynamicBatcher(
-            lambda images: model.run_batch(np.array(images)[:, None]), on_batch=metrics.observe_batch, **limits
-        ),
+        Decoder(model.input, settings.max_image_pixels, settings.request_timeout_s, decoder_processes(settings)),
+        DynamicBatcher(lambda pictures: model.run_batch(as_input(pictures)), on_batch=metrics.observe_batch, **limits),
         DynamicBatcher(index.search, on_batch=lambda *_: metrics.count_requests(), **limits),
     )
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from models.manifest import InputSpec
 from models.pictures.errors import PictureError, UndecodableImage
 from models.pictures.preparation import Found, preparation
 from serving.decoder_process import DecoderProcess
@@ -29,16 +30,16 @@ class Decoder:
     """Decoder processes, and the files that wait for them.
 
     Args:
-        kind: of the model's input, as `models.pictures` names it.
+        spec: the model's input.
         max_pixels: larger images are refused.
         timeout_s: seconds after which a caller gets AnswerTimeout, and after which a process that still decodes the
             same file is replaced.
         processes: how many files are decoded at once.
     """
 
-    def __init__(self, kind: str, max_pixels: int, timeout_s: float, processes: int) -> None:
-        self._kind, self._max_pixels, self._timeout_s = kind, max_pixels, timeout_s
-        self._already_prepared = preparation(kind).already_prepared
+    def __init__(self, spec: InputSpec, max_pixels: int, timeout_s: float, processes: int) -> None:
+        self._spec, self._max_pixels, self._timeout_s = spec, max_pixels, timeout_s
+        self._already_prepared = preparation(spec).already_prepared
         self._count = processes
         self._queue = FileQueue()
         self._batches = 0
@@ -151,7 +152,7 @@ class Decoder:
                     return process
 
     async def _start_one(self) -> DecoderProcess:
-        process = DecoderProcess(self._kind, self._max_pixels)
+        process = DecoderProcess(self._spec, self._max_pixels)
         self._processes.add(process)
         try:
             await process.ready()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from models.manifest import InputSpec
 from models.pictures.errors import PictureError
 from models.pictures.preparation import Found
 from serving import decoder_child
@@ -20,12 +21,14 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class DecoderProcess:
-    """One child and the socket to it."""
+    """One child and the socket to it; `spec` is the model's input."""
 
-    def __init__(self, kind: str, max_pixels: int) -> None:
+    def __init__(self, spec: InputSpec, max_pixels: int) -> None:
+        self._spec = spec
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
-        command = [sys.executable, "-m", decoder_child.__name__, kind, str(max_pixels)]
+        numbers = map(str, (spec.height, spec.width, spec.channels, max_pixels))
+        command = [sys.executable, "-m", decoder_child.__name__, spec.kind, *numbers]
         try:
             self.child = subprocess.Popen(
                 command,
@@ -55,7 +58,7 @@ class DecoderProcess:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._socket, decoder_child.FILE.pack(len(content)))
         await loop.sock_sendall(self._socket, content)
-        return decoder_child.decode(*await self._reply())
+        return decoder_child.decode(*await self._reply(), self._spec)
 
     async def end(self) -> None:
         """Kills the process and waits until it is gone."""
@@ -67,7 +70,7 @@ class DecoderProcess:
     async def _reply(self) -> tuple[int, bytes]:
         """Kind and body of the next reply."""
         kind, length = decoder_child.REPLY.unpack(await self._read(decoder_child.REPLY.size))
-        if length > decoder_child.MAX_REPLY:
+        if length > decoder_child.longest(self._spec):
             raise ValueError(f"a reply of {length} bytes")
         return kind, await self._read(length)
 

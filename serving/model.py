@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from models.manifest import MODEL, BundleError, Manifest, TensorSpec
+from models.manifest import MODEL, BundleError, InputSpec, Manifest, TensorSpec
 from serving.sessions import BATCH, CPU, GraphError, Provider, Run, open_run, open_session
 
 logger = logging.getLogger("serving")
@@ -41,8 +41,7 @@ class Model(Protocol):
     provider: str
     dim: int
     class_names: tuple[str, ...]
-    kind: str
-    """Of its input, as `models.pictures` names it."""
+    input: InputSpec
 
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """(n, channels, height, width) uint8 → n predictions."""
@@ -55,7 +54,7 @@ class OnnxModel:
         self.name = manifest.model
         self.provider = provider
         self.class_names = manifest.class_names
-        self.kind = manifest.input.kind
+        self.input = manifest.input
         self.dim = int(manifest.outputs[2].shape[1])
         self._run = run
         self._threshold = np.float32(manifest.novelty_threshold)

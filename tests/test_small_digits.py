@@ -7,14 +7,14 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from models.pictures.decode import open_image
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from serving.model import load_model
 from tests.conftest import BUNDLE
 from tests.pictures.uploads import encoded
 
 
 def test_digits_of_eight_by_eight_pixels_are_known() -> None:
-    prepare = preparation("digit").prepare
+    prepare = preparation(DIGIT_INPUT).prepare
     pixels, labels = load_digits(return_X_y=True)
     images = np.clip(pixels * 16, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
     seen = np.stack([prepare(open_image(encoded(one), 1000)).pixels for one in images])

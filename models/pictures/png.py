@@ -23,7 +23,9 @@ SLACK = 128
 """Bytes that a plain file may have beyond its uncompressed rows: chunks around them and zlib's own take 74."""
 KEPT = (b"IHDR", b"PLTE", b"tRNS", b"eXIf")
 """Chunks besides IDAT that the pixels and their orientation depend on."""
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+GRAY, RGB = 0, 2
+"""Colour types (section 11.2.1)."""
+SAMPLES = {GRAY: 1, RGB: 3, 3: 1, 4: 2, 6: 4}
 """Samples a pixel by colour type (section 11.2.1)."""
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column, first row, and the steps between columns and rows, of each pass (section 8.1)."""
@@ -41,10 +43,13 @@ class Plain(NamedTuple):
     max_bytes: int
 
 
-def plain_form(height: int, width: int) -> Plain:
-    """Files of 8-bit gray that are not interlaced, no larger than they need to be (sections 5.2 and 11.2.1)."""
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return Plain(SIGNATURE + header, height * (1 + width) + SLACK)
+def plain_form(height: int, width: int, channels: int) -> Plain:
+    """Files of 8-bit gray, or of 8-bit RGB for three channels, that are not interlaced, no larger than they need to be.
+
+    Sections 5.2 and 11.2.1.
+    """
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, GRAY if channels == 1 else RGB, 0, 0, 0))
+    return Plain(SIGNATURE + header, height * (1 + width * channels) + SLACK)
 
 
 def plain_png(content: bytes, form: Plain) -> Picture | None:
@@ -59,12 +64,13 @@ def plain_png(content: bytes, form: Plain) -> Picture | None:
     whole = start + length.to_bytes(4, "big", signed=True) + b"IDAT"
     if len(content) > max_bytes or not (content.startswith(whole) and content.endswith(END)):
         return None
-    return cast("Picture | None", cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
+    pixels = cast("Picture | None", cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
+    return pixels if pixels is None or pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])  # from BGR
 
 
 def as_png(pixels: Picture) -> bytes:
-    """A PNG file of (height, width) uint8 gray pixels."""
-    return cv2.imencode(".png", pixels)[1].tobytes()
+    """A PNG file of (height, width) gray or (height, width, 3) RGB uint8 pixels."""
+    return cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[..., ::-1])[1].tobytes()
 
 
 def cleaned_png(content: bytes) -> bytes:

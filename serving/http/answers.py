@@ -91,7 +91,7 @@ def prediction_of(answer: Answer, model: Model) -> Fields:
     """One image's prediction; digits have fields of their own."""
     index, probabilities, _, known, novelty = answer.prediction
     fields: Fields = {"label": model.class_names[index]}
-    numbered = model.kind == "digit"
+    numbered = model.input.kind == "digit"
     if numbered:
         fields["digit"] = index
     fields |= {"confidence": probabilities[index], "known": known, "novelty": novelty}

@@ -23,6 +23,15 @@ def test_a_foreign_address_is_one_line() -> None:
     assert message == "cannot listen on 203.0.113.1:0: Cannot assign requested address\n"
 
 
+def test_a_kind_of_input_that_nothing_makes_is_one_line(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLE, tmp_path, dirs_exist_ok=True)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"kind": "digit"', '"kind": "sound"'))
+    assert (
+        "input of the kind 'sound' is unknown" in failure("--model-dir", str(tmp_path), "--port", "0").splitlines()[-1]
+    )
+
+
 @pytest.mark.parametrize("file", ["manifest.json", "model.onnx", "index.npz"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "folder"])
 def test_a_damaged_bundle_is_one_line(tmp_path: Path, file: str, damage: str) -> None:

@@ -8,13 +8,13 @@ from PIL import Image, ImageOps
 
 from models.pictures.decode import open_image
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from models.pictures.strokes import SIZE
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded, enlarged, png_header
 
 PIXELS = 25_000_000
-DIGIT = preparation("digit")
+DIGIT = preparation(DIGIT_INPUT)
 
 
 def seen(content: bytes) -> NDArray[np.uint8]:

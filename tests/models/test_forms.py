@@ -1,18 +1,20 @@
 """28×28 pictures that are not in MNIST's form: which they are, and that the committed bundle knows them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from models.manifest import BundleError
 from models.pictures.decode import open_image
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from serving.model import load_model
 from tests.conftest import BUNDLE, Digits
 from tests.pictures.forms import FORMS
 from tests.pictures.uploads import encoded
 
-DIGIT = preparation("digit")
+DIGIT = preparation(DIGIT_INPUT)
 
 
 def prepared(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -60,4 +62,4 @@ def test_mnists_digits_pass_whatever_the_colours_of_ink_and_ground(digits: Digit
 
 def test_an_unknown_kind_of_input_is_refused() -> None:
     with pytest.raises(BundleError, match="'sound' is unknown"):
-        preparation("sound")
+        preparation(replace(DIGIT_INPUT, kind="sound"))

@@ -15,7 +15,7 @@ def test_the_committed_manifest_says_what_goes_in() -> None:
     manifest = Manifest.load(BUNDLE)
     assert manifest.input == InputSpec("digit", height=28, width=28, channels=1)
     assert manifest.inputs == (TensorSpec("image", "uint8", ("batch", *manifest.input.shape)),)
-    assert preparation(manifest.input.kind).already_prepared(b"") is None
+    assert preparation(manifest.input).already_prepared(b"") is None
     assert manifest.network["widths"] == [16, 16, 32]
 
 

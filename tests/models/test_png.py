@@ -11,13 +11,13 @@ from PIL import Image
 from models.pictures.decode import open_image, to_picture
 from models.pictures.errors import UndecodableImage
 from models.pictures.png import plain_form, plain_png
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from models.pictures.strokes import SIZE
 from tests.conftest import Digits
 from tests.pictures.uploads import encoded
 
 PIXELS = 25_000_000
-DIGIT = preparation("digit")
+DIGIT = preparation(DIGIT_INPUT)
 
 
 def seen(content: bytes) -> NDArray[np.uint8]:
@@ -41,7 +41,7 @@ def test_plain_pngs_are_seen_as_pillow_sees_them(digits: Digits) -> None:
         np.testing.assert_array_equal(DIGIT.already_prepared(content), seen(content))
         rows = b"".join(bytes([filtered]) + random.bytes(28) for filtered in random.integers(0, 5, 28))
         noise = png(zlib.compress(rows))
-        fast = plain_png(noise, plain_form(SIZE, SIZE))
+        fast = plain_png(noise, plain_form(SIZE, SIZE, 1))
         assert fast is not None
         np.testing.assert_array_equal(fast, to_picture(open_image(noise, PIXELS)))
 

@@ -17,7 +17,7 @@ from PIL import Image
 from models.pictures.decode import open_image, to_picture
 from models.pictures.ink import digit_of
 from models.pictures.pieces import main_piece
-from models.pictures.preparation import Found, preparation
+from models.pictures.preparation import DIGIT_INPUT, Found, preparation
 from serving.model import OnnxModel, load_model
 from tests.conftest import BUNDLE, Digits
 from tests.pictures.realistic import KINDS, Kind, gradient, painted, photographed, placed, strokes
@@ -25,7 +25,7 @@ from tests.pictures.unseen import UNSEEN
 
 EACH = 25
 PIXELS = 25_000_000
-PREPARE = preparation("digit").prepare
+PREPARE = preparation(DIGIT_INPUT).prepare
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 
 Random = np.random.Generator
 Picture = NDArray[np.uint8]
@@ -18,7 +18,7 @@ Picture = NDArray[np.uint8]
 def uploaded(picture: NDArray[np.generic]) -> Picture:
     """What the model is shown of a picture, (28, 28) uint8."""
     image = Image.fromarray(np.clip(picture.astype(np.float32), 0, 255).astype(np.uint8))
-    return preparation("digit").prepare(image).pixels
+    return preparation(DIGIT_INPUT).prepare(image).pixels
 
 
 def shrunk(picture: NDArray[np.generic]) -> Picture:

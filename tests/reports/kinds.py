@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from models.pictures.decode import open_image
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from serving.model import OnnxModel, Prediction, load_model
 from tests.conftest import BUNDLE, ROOT
 from tests.pictures import forms, nondigits, realistic, unseen
@@ -26,7 +26,7 @@ UPLOADS = 100
 PICTURES = 1000
 """That are no digit, of each kind."""
 MAX_PIXELS = 25_000_000
-PREPARE = preparation("digit").prepare
+PREPARE = preparation(DIGIT_INPUT).prepare
 
 
 def ask(model: OnnxModel, images: NDArray[np.uint8]) -> list[Prediction]:

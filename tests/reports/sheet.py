@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from models.pictures.decode import open_image
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from tests.conftest import ROOT
 from tests.pictures.realistic import KINDS
 from tests.pictures.unseen import UNSEEN
@@ -24,7 +24,7 @@ def pair(content: bytes) -> NDArray[np.uint8]:
     ground = Image.new("RGBA", shown.size, (120, 150, 120, 255))
     ground.alpha_composite(shown)
     left = np.asarray(ImageOps.pad(ground.convert("RGB"), (SIDE, SIDE), color=(90, 90, 90)))
-    digit = preparation("digit").prepare(open_image(content, 25_000_000)).pixels
+    digit = preparation(DIGIT_INPUT).prepare(open_image(content, 25_000_000)).pixels
     right = cv2.resize(digit, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
     return np.concatenate([left, np.repeat(right[..., None], 3, axis=2)], axis=1).astype(np.uint8)
 

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from models.pictures.preparation import DIGIT_INPUT
 from serving.index.memory import NeighborIndex
 from serving.model import Prediction
 
@@ -19,7 +20,7 @@ class FakeModel:
     provider = "FakeExecutionProvider"
     dim = 4
     class_names = tuple("0123456789")
-    kind = "digit"
+    input = DIGIT_INPUT
 
     def __init__(self) -> None:
         self.batches: list[int] = []

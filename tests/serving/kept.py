@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from models.manifest import InputSpec
 from models.pictures.errors import PictureError
 from models.pictures.preparation import Found
 from serving import decoder
@@ -14,9 +15,9 @@ from serving.decoder_process import DecoderProcess
 class KeptProcess(DecoderProcess):
     """Ends only in the middle of a file."""
 
-    def __init__(self, kind: str, max_pixels: int, kept: "list[KeptProcess]") -> None:
-        super().__init__(kind, max_pixels)
-        self.made_for = kind, max_pixels
+    def __init__(self, spec: InputSpec, max_pixels: int, kept: "list[KeptProcess]") -> None:
+        super().__init__(spec, max_pixels)
+        self.made_for = spec, max_pixels
         self._kept, self._ready, self._busy = kept, False, False
 
     async def ready(self) -> None:
@@ -47,12 +48,12 @@ def kept_processes() -> Iterator[None]:
     """Decoders inside the context use processes again that others are through with."""
     kept: list[KeptProcess] = []
 
-    def start(kind: str, max_pixels: int) -> KeptProcess:
+    def start(spec: InputSpec, max_pixels: int) -> KeptProcess:
         for process in kept:
-            if process.made_for == (kind, max_pixels):
+            if process.made_for == (spec, max_pixels):
                 kept.remove(process)
                 return process
-        return KeptProcess(kind, max_pixels, kept)
+        return KeptProcess(spec, max_pixels, kept)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoder, "DecoderProcess", start)

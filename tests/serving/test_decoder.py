@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.manifest import InputSpec
 from models.pictures.decode import open_image
 from models.pictures.errors import NotAnImage, TooLarge, UndecodableImage
-from models.pictures.preparation import Found, preparation
+from models.pictures.preparation import DIGIT_INPUT, Found, preparation
 from serving import decoder as room
 from serving.decoder import Decoder
-from serving.decoder_child import FAILURES, REPLY, decode, encode
 from serving.decoder_process import DecoderProcess
 from serving.errors import AnswerTimeout, Overloaded
 from tests.conftest import ROOT, Digits
@@ -34,17 +34,22 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """The processes in the order of their start."""
     processes: Started = []
 
-    def start(kind: str, max_pixels: int) -> DecoderProcess:
-        processes.append(DecoderProcess(kind, max_pixels))
+    def start(spec: InputSpec, max_pixels: int) -> DecoderProcess:
+        processes.append(DecoderProcess(spec, max_pixels))
         return processes[-1]
 
     monkeypatch.setattr(room, "DecoderProcess", start)
     return processes
 
 
-def with_decoder(scenario: Callable[[Decoder], Awaitable[None]], timeout_s: float = 30, processes: int = 1) -> None:
+def with_decoder(
+    scenario: Callable[[Decoder], Awaitable[None]],
+    timeout_s: float = 30,
+    processes: int = 1,
+    spec: InputSpec = DIGIT_INPUT,
+) -> None:
     async def run() -> None:
-        decoder = Decoder("digit", PIXELS, timeout_s, processes)
+        decoder = Decoder(spec, PIXELS, timeout_s, processes)
         decoder.start()
         try:
             await scenario(decoder)
@@ -71,13 +76,29 @@ def test_processes_answer_as_the_code_that_they_run(digits: Digits, started: Sta
         assert decoder.healthy
         found = await asyncio.gather(*(decoder.decode(upload) for upload in uploads))
         for one, upload in zip(found, uploads, strict=True):
-            expected = preparation("digit").prepare(open_image(upload, PIXELS))
+            expected = preparation(DIGIT_INPUT).prepare(open_image(upload, PIXELS))
             np.testing.assert_array_equal(one.pixels, expected.pixels)
             assert one.several == expected.several
 
     with_decoder(scenario, processes=2)
     assert len(started) <= 2
     assert all(process.child.returncode for process in started)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (30, 20, 1), (224, 224, 3)])
+def test_processes_make_inputs_of_any_shape(started: Started, shape: tuple[int, int, int]) -> None:
+    random = np.random.default_rng(0)
+    spec = InputSpec("crop", *shape)
+    pictures = [random.integers(0, 256, (300, 400, *colours), dtype=np.uint8) for colours in ((), (3,))]
+    uploads = [encoded(picture) for picture in pictures]
+
+    async def scenario(decoder: Decoder) -> None:
+        for one, upload in zip(await decoder.decode_many(uploads), uploads, strict=True):
+            assert isinstance(one, Found)
+            np.testing.assert_array_equal(one.pixels, preparation(spec).prepare(open_image(upload, PIXELS)).pixels)
+
+    with_decoder(scenario, spec=spec)
+    assert len(started) == 1
 
 
 def test_what_is_wrong_with_a_file_is_told(digits: Digits, started: Started) -> None:
@@ -161,10 +182,10 @@ def test_without_processes_files_are_refused_until_one_starts(
     monkeypatch.setattr(room, "RETRY_S", 0.01)
     broken = [OSError("too many open files"), ValueError("nonsense"), OSError("no memory")]
 
-    def start(kind: str, max_pixels: int) -> DecoderProcess:
+    def start(spec: InputSpec, max_pixels: int) -> DecoderProcess:
         if broken:
             raise broken.pop()
-        return DecoderProcess(kind, max_pixels)
+        return DecoderProcess(spec, max_pixels)
 
     monkeypatch.setattr(room, "DecoderProcess", start)
 
@@ -184,37 +205,13 @@ def test_without_processes_files_are_refused_until_one_starts(
     ]
 
 
-@pytest.mark.parametrize("kind", range(7))
-def test_nonsense_from_a_process_is_noticed(kind: int) -> None:
-    for body in (b"", b"\1\2\0\2\0abc", b"\xff\xfe"):
-        if kind - 2 in range(len(FAILURES)):
-            assert type(decode(kind, body)) is FAILURES[kind - 2]
-        else:
-            with pytest.raises(ValueError):  # noqa: PT011
-                decode(kind, body)
-
-
-def test_texts_are_bounded() -> None:
-    reply = encode(UndecodableImage("é\ud800" * 10_000))
-    kind, length = REPLY.unpack_from(reply)
-    assert length == len(reply) - REPLY.size < 1000
-    assert str(decode(kind, reply[REPLY.size :])).startswith("é?é?")
-
-
-def test_memory_is_bounded() -> None:
-    code = "from serving.decoder_child import limit_memory; limit_memory(50_000_000); bytearray({})"
-    for size, status in ((20_000_000, 0), (500_000_000, 1)):
-        ended = subprocess.run([sys.executable, "-c", code.format(size)], cwd=ROOT, capture_output=True, text=True)
-        assert ended.returncode == status
-        assert ("MemoryError" in ended.stderr) == bool(status)
-
-
 def test_processes_do_not_outlive_a_killed_service() -> None:
     code = """if True:
         import asyncio, os, signal
+        from models.pictures.preparation import DIGIT_INPUT
         from serving.decoder import Decoder
         async def main():
-            decoder = Decoder("digit", 1000, 10, 1)
+            decoder = Decoder(DIGIT_INPUT, 1000, 10, 1)
             decoder.start()
             while not decoder._running:
                 await asyncio.sleep(0.01)
@@ -238,7 +235,7 @@ def test_damaged_clean_files_write_nothing_to_the_log() -> None:
         from models.pictures.png import as_png, plain_form, plain_png, _chunk, END
         mute_c_libraries()
         for stream in (zlib.compress(bytes(812)) + b"abc", zlib.compress(bytes(813)), b"nonsense"):
-            plain_png(plain_form(28, 28).start + _chunk(b"IDAT", stream) + END, plain_form(28, 28))
+            plain_png(plain_form(28, 28, 1).start + _chunk(b"IDAT", stream) + END, plain_form(28, 28, 1))
         print("Python writes", file=sys.stderr)
     """
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import pytest
 
+from models.manifest import InputSpec
 from models.pictures.errors import PictureError, UndecodableImage
-from models.pictures.preparation import Found
+from models.pictures.preparation import DIGIT_INPUT, Found
 from serving import decoder as room
 from serving.decoder import WAITING_PER_PROCESS, Decoder
 from serving.decoder_queue import File, FileQueue
@@ -31,7 +32,7 @@ class Process:
     released: asyncio.Semaphore
     ended: int
 
-    def __init__(self, kind: str, max_pixels: int) -> None:
+    def __init__(self, spec: InputSpec, max_pixels: int) -> None:
         self.child = Child()
 
     async def ready(self) -> None:
@@ -54,7 +55,7 @@ def _process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_decoder(scenario: Scenario, timeout_s: float = 30, processes: int = 1) -> None:
     async def run() -> None:
-        decoder = Decoder("digit", 1000, timeout_s, processes)
+        decoder = Decoder(DIGIT_INPUT, 1000, timeout_s, processes)
         decoder.start()
         try:
             await scenario(decoder)

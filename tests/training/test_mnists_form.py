@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from models.pictures.ink import digit_of
 from models.pictures.png import as_png
-from models.pictures.preparation import preparation
+from models.pictures.preparation import DIGIT_INPUT, preparation
 from tests.conftest import ROOT
 from training.data import mnist
 
@@ -18,7 +18,7 @@ def images() -> NDArray[np.uint8]:
 
 
 def test_all_of_mnist_is_already_prepared(images: NDArray[np.uint8]) -> None:
-    already_prepared = preparation("digit").already_prepared
+    already_prepared = preparation(DIGIT_INPUT).already_prepared
     assert len(images) == 70_000
     for image in images:
         pixels = already_prepared(as_png(image))

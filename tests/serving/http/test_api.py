@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_what_only_digits_have_is_left_out_for_others(
 ) -> None:
     body = encoded(digits[0][0])
     digit = client.post("/predict", content=body).json()
-    monkeypatch.setattr(FakeModel, "kind", "picture")
+    monkeypatch.setattr(FakeModel, "input", replace(FakeModel.input, kind="picture"))
     monkeypatch.setattr(FakeModel, "class_names", tuple("abcdefghij"))
     other = client.post("/predict", content=body).json()
     assert set(digit) - set(other) == {"digit", "several"}
