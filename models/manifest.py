@@ -12,7 +12,7 @@ from typing import Any, Self
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 INDEX = "index.npz"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the manifests that this version writes, and the only one that it reads."""
 
 
@@ -66,6 +66,8 @@ class Manifest:
     git_commit: str | None
     protocol: str
     """How the metrics were measured, in one sentence."""
+    knowledge: str
+    """What the bundle holds besides what its images and labels taught it: "none", or whose weights and their data."""
     files: dict[str, str]
     """File name → SHA-256, hexadecimal."""
     input: InputSpec
@@ -74,8 +76,9 @@ class Manifest:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     class_names: tuple[str, ...]
+    """Distinct; none where the images had no labels: the graph then gives `embedding` and `novelty` alone."""
     novelty_threshold: float
-    """The `novelty` in [0, 1] up to which an image is taken for one of the classes."""
+    """The `novelty` in [0, 1] up to which an image is taken for one of the classes, or for one of its kind."""
     metrics: dict[str, Metric]
     training: dict[str, Any]
     """The settings of every stage."""
@@ -133,14 +136,32 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     if not 0 <= threshold <= 1:
         raise ValueError(f"novelty_threshold {threshold} is not in [0, 1]")
     return {
+        **{key: _text(fields[key]) for key in ("name", "created", "protocol", "knowledge")},
         "input": InputSpec(**fields["input"]),
         "inputs": specs("inputs"),
         "outputs": specs("outputs"),
         "files": {str(name): str(digest) for name, digest in fields["files"].items()},
-        "class_names": tuple(fields["class_names"]),
+        "class_names": _names(fields["class_names"]),
         "novelty_threshold": threshold,
         "metrics": {name: Metric(**metric) for name, metric in fields["metrics"].items()},
     }
+
+
+def _text(value: object) -> str:
+    """`value`, if every reader of JSON takes it for a text; raises TypeError or ValueError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    value.encode()  # half a pair of surrogates cannot be
+    return value
+
+
+def _names(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("class_names is no list")
+    names = tuple(map(_text, values))
+    if len(set(names)) != len(names):
+        raise ValueError("class_names holds a name twice")
+    return names
 
 
 def sha256(path: Path) -> str:

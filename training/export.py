@@ -118,6 +118,7 @@ def write_manifest(
     device: torch.device,
     commit: str | None,
     served: ServedModel,
+    knowledge: str = "none",
 ) -> Manifest:
     """Declares the files in `folder` a bundle: to be called last.
 
@@ -134,6 +135,7 @@ def write_manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=commit,
         protocol=PROTOCOL.format(score=score, data=data, images=len(data), labels=settings.labels),
+        knowledge=knowledge,
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
         input=InputSpec(data.kind, height, width, channels),
         network={
