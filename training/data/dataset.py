@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from training.data.errors import DataError as DataError
+
 UNLABELLED = -1
-
-
-class DataError(RuntimeError):
-    """The data cannot be found, or a file is not what it should be."""
 
 
 @dataclass(frozen=True)

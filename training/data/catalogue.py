@@ -1,0 +1,90 @@
+"""What is known of files from earlier runs, in one SQLite file: a second run neither reads nor decodes them.
+
+A file is taken for the same while its place, size and time of change are; a content by its SHA-256.
+"""
+
+import ast
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import models.pictures
+from training.data import child
+from training.data.collection import Collection
+from training.data.errors import DataError
+from training.data.info import FileInfo
+
+TABLES = """
+create table if not exists infos (
+    digest, bytes, format, mode, width, height, error, gray, primary key (digest)
+) without rowid;
+create table if not exists files (root, name, stamp, digest, primary key (root, name)) without rowid;
+"""
+DECODERS = ("pillow", "opencv-python-headless", "numpy")
+
+
+@cache
+def code() -> str:
+    """Twelve digits that are others when the same file might give other pixels: a cache's folder is named by them."""
+    digest = hashlib.sha256()
+    for path in sorted([*Path(models.pictures.__path__[0]).glob("*.py"), Path(child.__file__)]):
+        digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    digest.update(" ".join(version(name) for name in DECODERS).encode())
+    return digest.hexdigest()[:12]
+
+
+class Catalogue:
+    """Name → FileInfo of one collection; a context."""
+
+    def __init__(self, folder: Path, collection: Collection) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._root, self._entries = str(collection.root.resolve()).encode(errors="backslashreplace"), collection.entries
+        self._path = folder / "files.sqlite"
+        try:
+            self._base = sqlite3.connect(self._path)
+            self._base.executescript(TABLES)
+        except sqlite3.Error as error:
+            raise DataError(f"{self._path}: cannot be used ({error}): delete it and run again") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._base.close()
+
+    def infos(self) -> Mapping[str, FileInfo]:
+        """Of the files that have not changed."""
+        rows = self._base.execute(
+            "select name, stamp, digest, bytes, format, mode, width, height, error, gray"
+            " from files join infos using (digest) where root = ?",
+            (self._root,),
+        )
+        found = {}
+        for name, stamp, *values in rows:
+            if (entry := self._entries.get(name)) and entry.stamp == stamp:
+                found[name] = _info(values)
+        return found
+
+    def contents(self) -> Mapping[bytes, FileInfo]:
+        """All that are known, by digest."""
+        rows = self._base.execute("select digest, bytes, format, mode, width, height, error, gray from infos")
+        return {row[0]: _info(row) for row in rows}
+
+    def add(self, found: Iterable[tuple[str, FileInfo]]) -> None:
+        """Keeps what was found of files, by name."""
+        found = [(name, info) for name, info in found if info.digest]
+        files = ((self._root, name, self._entries[name].stamp, info.digest) for name, info in found)
+        with self._base:
+            infos = (astuple(info) for _, info in found)
+            self._base.executemany("insert or ignore into infos values (?, ?, ?, ?, ?, ?, ?, ?)", infos)
+            self._base.executemany("insert or replace into files values (?, ?, ?, ?)", files)
+
+
+def _info(row: Sequence[Any]) -> FileInfo:
+    digest, size, form, mode, width, height, error, gray = row
+    return FileInfo(digest, size, form, mode, width, height, error, bool(gray))

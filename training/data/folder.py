@@ -1,0 +1,125 @@
+"""The files of a folder, and what of it is left alone. Nothing is ever written there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from training.data.errors import DataError
+from training.data.names import counted, encodable, listed, shown
+
+MAX_BYTES = 100_000_000
+"""Largest file that is read."""
+TOO_LARGE = f"larger than {MAX_BYTES // 1_000_000} MB, which no picture needs: scale it down"
+JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"}
+"""What file managers leave behind, besides hidden files; not worth a word."""
+
+
+class Entry(NamedTuple):
+    """One file."""
+
+    name: str
+    """Its path below the root, with forward slashes, as a person knows it."""
+    key: str
+    """What a reader of the same source takes."""
+    size: int
+    stamp: str
+    """Another one means that the content may be another."""
+
+
+class Listing(NamedTuple):
+    """All files of a source, sorted by name, and what was left out."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+
+
+Reader = Callable[[str], bytes]
+"""Key → content; raises DataError, which tells the reason only, for what cannot be read."""
+
+
+def list_folder(root: Path) -> Listing:
+    """Every file below `root` but hidden ones; raises DataError when the folder itself cannot be read."""
+    walk = _Walk(root)
+    walk.all_below()
+    return Listing(tuple(sorted(walk.found)), walk.problems())
+
+
+class _Walk:
+    """One walk through a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.real = root, root.resolve()
+        self.found: list[Entry] = []
+        self.unread: list[str] = []
+        self.hidden: list[str] = []
+        self.links: list[str] = []
+        self.special: list[str] = []
+
+    def all_below(self) -> None:
+        """Fills the lists."""
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            try:
+                with os.scandir(f"{self.root}/{below}") as entries:
+                    for entry in entries:
+                        key = f"{below}/{entry.name}" if below else entry.name
+                        if self._take(entry, key):
+                            waiting.append(key)
+            except OSError as error:
+                if not below:
+                    raise DataError(f"{shown(str(self.root))}: cannot be read ({error.strerror})") from error
+                self.unread.append(f"{below} ({error.strerror})")
+
+    def _take(self, entry: "os.DirEntry[str]", key: str) -> bool:
+        """Puts one entry where it belongs; True for a folder to look into."""
+        if entry.name.casefold() in JUNK or entry.name == ".DS_Store":
+            return False
+        if entry.name.startswith("."):
+            self.hidden.append(key)
+        elif entry.is_symlink() and not self._leads_to_a_file_here(entry):
+            self.links.append(key)
+        elif entry.is_dir():
+            return True
+        elif not entry.is_file():
+            self.special.append(key)
+        else:
+            status = entry.stat()
+            self.found.append(Entry(encodable(key), key, status.st_size, f"{status.st_size}:{status.st_mtime_ns}"))
+        return False
+
+    def _leads_to_a_file_here(self, link: "os.DirEntry[str]") -> bool:
+        try:
+            target = Path(link.path).resolve(strict=True)
+        except (OSError, RuntimeError):  # leads nowhere, or in a circle
+            return False
+        return target.is_file() and target.is_relative_to(self.real)
+
+    def problems(self) -> tuple[str, ...]:
+        """What was left out, a line each."""
+        told = {
+            "cannot be read: give yourself the right to": self.unread,
+            "left out because hidden": self.hidden,
+            "left out: symbolic links to folders, to nothing or out of the folder are not followed": self.links,
+            "left out: no plain files": self.special,
+        }
+        return tuple(
+            f"{counted(len(keys), 'name')} {why}: {listed(sorted(keys))}" for why, keys in told.items() if keys
+        )
+
+
+def folder_reader(root: Path) -> Reader:
+    """Reads files below `root`."""
+
+    def read(key: str) -> bytes:
+        try:
+            with open(f"{root}/{key}", "rb") as file:  # noqa: PTH123 - a Path takes longer than a small file
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror})") from error
+        if len(content) > MAX_BYTES:
+            raise DataError(TOO_LARGE)
+        return content
+
+    return read

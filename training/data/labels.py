@@ -1,0 +1,155 @@
+"""A table of labels: CSV as people, spreadsheets and Label Studio write it → rows. Knows nothing about files."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from training.data.errors import DataError
+from training.data.names import composed, counted, listed, shown
+
+PATH_COLUMNS = ("path", "image_path", "file_name", "filename", "image", "file")
+LABEL_COLUMNS = ("label", "class", "choice")
+SPLIT_COLUMN = "split"
+"""Columns in order of preference, in any case."""
+HELD_OUT = {"test", "testing", "holdout", "held_out", "held-out"}
+TRAINED_ON = {"", "train", "training"}
+DELIMITERS = ",;\t"
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""A first line by which Excel is told the delimiter."""
+UPLOADED = re.compile(r".*/data/upload/(?:\d+/)?([0-9a-f]{8}-(.+))")
+LOCAL = re.compile(r".*/data/local-files/\?d=(.+)")
+"""Label Studio's addresses of uploaded files, which get a random prefix, and of files on its own disk."""
+
+
+class Row(NamedTuple):
+    """What a row says of one file."""
+
+    line: int
+    paths: tuple[str, ...]
+    """How the file may be called, likeliest first; the first is what the table says."""
+    label: str | None
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows, whether they tell test images apart, and what is odd about them."""
+
+    rows: tuple[Row, ...]
+    has_split: bool
+    problems: tuple[str, ...]
+
+
+def read_table(content: bytes, name: str) -> Table:
+    """The rows of a CSV file; raises DataError, naming the file, where columns are missing or it cannot be read."""
+    text, problems = _decoded(content, name)
+    if chosen := SEPARATOR_LINE.match(text):
+        text = text[chosen.end() :]
+    first = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = chosen[1] if chosen else max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        header = next((cells for cells in reader if any(cells)), [])
+        columns = _Columns(header, name)
+        rows, odd = [], _Odd()
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(columns.row(cells, reader.line_num, odd))
+    except csv.Error as error:
+        raise DataError(f"{shown(name)}, line {reader.line_num}: no CSV that can be read ({error})") from error
+    return Table(tuple(rows), columns.split is not None, (*problems, *odd.problems(name)))
+
+
+def _decoded(content: bytes, name: str) -> tuple[str, list[str]]:
+    """Text of the encodings that spreadsheets save."""
+    try:
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return content.decode("utf-16"), []
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        note = f"{shown(name)} is no UTF-8 and was read as Windows-1252: save it as UTF-8 if names look wrong"
+        return content.decode("cp1252", "replace"), [note]
+
+
+class _Odd:
+    """What rows say that is understood in part; lists of line numbers."""
+
+    def __init__(self) -> None:
+        self.several: list[str] = []
+        self.splits: list[str] = []
+
+    def problems(self, name: str) -> Iterator[str]:
+        if self.several:
+            taken = f"{counted(len(self.several), 'row')} with several labels, taken as unlabelled"
+            yield f"{shown(name)}: {taken}: {listed(self.several)}"
+        if self.splits:
+            words = list(dict.fromkeys(self.splits))
+            yield f"{shown(name)}: {counted(len(self.splits), 'row')} of the split {listed(words)} are trained on"
+
+
+class _Columns:
+    """Where in a row things stand."""
+
+    def __init__(self, header: Sequence[str], name: str) -> None:
+        names = [re.sub(r"\s+", "_", cell.strip().casefold()) for cell in header]
+
+        def first(*known: str) -> int | None:
+            return next((names.index(one) for one in known if one in names), None)
+
+        path, label, self.split = first(*PATH_COLUMNS), first(*LABEL_COLUMNS), first(SPLIT_COLUMN)
+        if path is None or label is None:
+            lacking, known = ("path", PATH_COLUMNS) if path is None else ("label", LABEL_COLUMNS)
+            found = f"its first row is {listed(list(header), 8)}" if any(header) else "it is empty"
+            wanted = "the first row must name the columns, for example path,label,split"
+            raise DataError(f"{shown(name)}: no column {lacking} (or {', '.join(known[1:])}); {found}: {wanted}")
+        self.path, self.label = path, label
+
+    def row(self, cells: Sequence[str], line: int, odd: _Odd) -> Row:
+        """One row; what is odd about it is noted."""
+
+        def cell(column: int | None) -> str:
+            return cells[column].strip() if column is not None and column < len(cells) else ""
+
+        labels, split = _labels(cell(self.label)), cell(self.split).casefold()
+        if len(labels) > 1:
+            odd.several.append(f"line {line}")
+        if split not in HELD_OUT | TRAINED_ON:
+            odd.splits.append(split)
+        label = composed(labels[0]) if len(labels) == 1 else None
+        return Row(line, possible_paths(cell(self.path)), label, split in HELD_OUT)
+
+
+def _labels(cell: str) -> list[str]:
+    """The label in a cell, or those in Label Studio's `{"choices": ["cat", "dog"]}` or `["cat", "dog"]`."""
+    if cell.startswith(("{", "[")):
+        try:
+            value = json.loads(cell)
+            choices = value.get("choices", []) if isinstance(value, dict) else value
+            return [str(choice).strip() for choice in ([choices] if isinstance(choices, str) else choices)]
+        except (ValueError, TypeError, RecursionError):  # a label that only begins like JSON
+            pass
+    return [cell] if cell else []
+
+
+def possible_paths(value: str) -> tuple[str, ...]:
+    """How the file that a table calls `value` may be called below the root, likeliest first."""
+    path = value.replace("\\", "/").removeprefix("./")
+    if uploaded := UPLOADED.fullmatch(path):
+        return path, unquote(uploaded[1]), unquote(uploaded[2])
+    if local := LOCAL.fullmatch(path):
+        return path, *_shorter(unquote(local[1]).lstrip("/"))
+    if re.match(r"[a-zA-Z]:/|/|[a-z0-9]+://", path):  # from the root of a disk or a server
+        tail = path.partition("://")[2] or path
+        return path, *_shorter(unquote(tail) if "://" in path else tail.lstrip("/"))
+    return (path,)
+
+
+def _shorter(path: str) -> Iterator[str]:
+    """The path, and what is left of it without its first folders."""
+    parts = [part for part in path.split("/") if part]
+    yield from ("/".join(parts[first:]) for first in range(len(parts)))
