@@ -2,6 +2,7 @@
 
 ServiceError
 ├── MalformedRequest     the request makes no sense
+├── NoClasses            it asks for a class of a model that names none
 ├── Misdirected          it is meant for another host
 ├── SlowUpload           the body did not arrive in time
 ├── BodyTooLarge         more bytes than allowed
@@ -23,6 +24,10 @@ class ServiceError(Exception):
 
 class MalformedRequest(ServiceError):
     """The request makes no sense."""
+
+
+class NoClasses(ServiceError):
+    """The request asks for a class, and the model names none."""
 
 
 class Misdirected(ServiceError):

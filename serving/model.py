@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from models.manifest import MODEL, BundleError, InputSpec, Manifest, TensorSpec
+from serving.logs import one_line
 from serving.sessions import BATCH, CPU, GraphError, Provider, Run, open_run, open_session
 
 logger = logging.getLogger("serving")
 
 ANSWERED = ["probabilities", "embedding", "novelty"]
-"""The outputs that answers are made of."""
+"""The outputs that answers are made of; a graph without classes has no probabilities."""
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
@@ -22,15 +23,15 @@ class Prediction(NamedTuple):
     """What the model says of one image."""
 
     class_index: int
-    """The most probable class."""
+    """The most probable class; -1 where the model names none."""
     probabilities: NDArray[np.float32]
-    """(classes,), sums to 1"""
+    """(classes,), sums to 1 where there are any"""
     embedding: NDArray[np.float32]
     """(dim,), unit L2 norm"""
     known: bool
     """Whether the image looks like one of the classes at all."""
     novelty: np.float32
-    """How surely it is none of them, from 0 to 1."""
+    """How surely it is none of them, or nothing like what the model has learnt from, from 0 to 1."""
 
 
 class Model(Protocol):
@@ -41,7 +42,9 @@ class Model(Protocol):
     provider: str
     dim: int
     class_names: tuple[str, ...]
+    """None where the images that it learnt from had no labels."""
     input: InputSpec
+    manifest: Manifest
 
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """(n, channels, height, width) uint8 → n predictions."""
@@ -51,18 +54,24 @@ class OnnxModel:
     """The model of a verified bundle, and what runs its graph."""
 
     def __init__(self, manifest: Manifest, provider: str, run: Run) -> None:
+        self.manifest = manifest
         self.name = manifest.model
         self.provider = provider
         self.class_names = manifest.class_names
         self.input = manifest.input
-        self.dim = int(manifest.outputs[2].shape[1])
+        self.dim = next(int(one.shape[1]) for one in manifest.outputs if one.name == "embedding")
         self._run = run
         self._threshold = np.float32(manifest.novelty_threshold)
 
     def run_batch(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """(n, channels, height, width) uint8 → n predictions."""
-        probabilities, embeddings, novelty = self._run(ANSWERED, {"image": images})
-        classes, known = probabilities.argmax(axis=1).tolist(), (novelty <= self._threshold).tolist()
+        if self.class_names:
+            probabilities, embeddings, novelty = self._run(ANSWERED, {"image": images})
+            classes = probabilities.argmax(axis=1).tolist()
+        else:
+            embeddings, novelty = self._run(ANSWERED[1:], {"image": images})
+            probabilities, classes = np.empty((len(images), 0), np.float32), [-1] * len(images)
+        known = (novelty <= self._threshold).tolist()
         return list(map(Prediction, classes, probabilities, embeddings, known, novelty))
 
 
@@ -79,7 +88,7 @@ def load_model(folder: Path, provider: Provider, threads: int, max_batch_size: i
         raise BundleError(str(error)) from error
     check_tensors(folder, manifest, session)
     model = OnnxModel(manifest, *open_run(folder / MODEL, session, provider, threads, max_batch_size))
-    logger.info("serving %s on %s", model.name, model.provider)
+    logger.info("serving %s on %s", one_line(model.name), model.provider)
     return model
 
 
@@ -92,7 +101,8 @@ def check_tensors(folder: Path, manifest: Manifest, session: InferenceSession) -
     outputs = [TensorSpec(one.name, DTYPES.get(one.type, one.type), tuple(one.shape)) for one in session.get_outputs()]
     classes = len(manifest.class_names)
     dim = next((one.shape[-1] for one in outputs if one.name == "embedding"), "dim")
-    shapes = {"logits": (classes,), "probabilities": (classes,), "embedding": (dim,), "novelty": ()}
+    named = {"logits": (classes,), "probabilities": (classes,)} if classes else {}
+    shapes = {**named, "embedding": (dim,), "novelty": ()}
     needed = [TensorSpec(name, "float32", (BATCH, *shape)) for name, shape in shapes.items()]
     if outputs != list(manifest.outputs) or outputs != needed or not isinstance(dim, int):
         wanted = f"the manifest says {manifest.outputs}, and {classes} class names need {needed}"

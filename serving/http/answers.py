@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from models.pictures.png import as_png
+from serving.errors import NoClasses
 from serving.http.problems import document_of
 from serving.http.replies import JSON, OCTETS, Reply
 from serving.index.memory import Neighbor
@@ -27,6 +28,15 @@ class Format(NamedTuple):
     media_type: str = JSON
     neighbors: int = 0
     """How many similar images are asked for."""
+    says_class: bool = False
+
+    def check(self, model: Model) -> None:
+        """Raises NoClasses where this format says a class and the model names none."""
+        if self.says_class and not model.class_names:
+            raise NoClasses(
+                f"{model.name} has seen no labels, so that it names no classes; it answers /embed and /search. "
+                "Label some of its images and train again"
+            )
 
     def reply(self, answer: Answer, model: Model) -> Reply:
         """The answer, written in this format."""
@@ -67,8 +77,8 @@ def debugging(fmt: Format) -> Format:
     return fmt._replace(render=render)
 
 
-PREDICT = Format("/predict", _predicted)
-PREDICT_AND_EMBED = Format("/predict", _predicted_and_embedded)
+PREDICT = Format("/predict", _predicted, says_class=True)
+PREDICT_AND_EMBED = Format("/predict", _predicted_and_embedded, says_class=True)
 EMBED = Format("/embed", _embedded)
 EMBED_OCTETS = Format("/embed", _embedded_octets, OCTETS)
 SEARCH = {k: Format("/search", _similar, neighbors=k) for k in range(1, MAX_NEIGHBORS + 1)}
@@ -111,6 +121,22 @@ def similar(neighbors: list[Neighbor], model: Model) -> Fields:
     return {"neighbors": neighbors, "model": model.name}
 
 
+def description_of(model: Model) -> Fields:
+    """The manifest as a client needs it."""
+    manifest = model.manifest
+    return {
+        "model": model.name,
+        "created": manifest.created,
+        "knowledge": manifest.knowledge,
+        "classes": model.class_names,
+        "input": model.input,
+        "dim": model.dim,
+        "novelty_threshold": manifest.novelty_threshold,
+        "metrics": manifest.metrics,
+        "protocol": manifest.protocol,
+    }
+
+
 def batch_reply(answers: Answers, model: Model, render: Render, others: Fields) -> Reply:
     """One result for each image, in order: an answer, or what is wrong with it."""
     results = [render(one, model) if isinstance(one, Answer) else {"error": document_of(one)} for one in answers.each]
@@ -123,5 +149,5 @@ def server_timing(spent: Answer | Answers) -> tuple[str, str]:
 
 
 def to_json(fields: Fields) -> bytes:
-    """JSON, numpy arrays included: float32 is written with as many digits as it has, not as a float64."""
+    """JSON, numpy arrays and dataclasses too: float32 is written with as many digits as it has, not as a float64."""
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)

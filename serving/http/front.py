@@ -166,6 +166,7 @@ class Front(Connection):
                 self._host_field = b"%b %b\r" % (HOST, hosts[0].lower())
             if fmt is EMBED:
                 self._format = fmt = embedding_format(b", ".join(head.values(ACCEPT)).decode("latin-1"))
+            fmt.check(self._service.model)
             self._request = self._service.ask(one_image(body), fmt.neighbors, self._on_answer)
         except Exception as error:
             self._fail(error)

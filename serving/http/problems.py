@@ -25,6 +25,7 @@ class Problem(NamedTuple):
 
 PROBLEMS: dict[type[errors.Failure], Problem] = {
     errors.MalformedRequest: Problem(400, "The request makes no sense"),
+    errors.NoClasses: Problem(409, "The model names no classes"),
     errors.Misdirected: Problem(421, "The request is meant for another host"),
     errors.SlowUpload: Problem(408, "The body did not arrive in time"),
     errors.BodyTooLarge: Problem(413, "More bytes than allowed"),

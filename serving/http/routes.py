@@ -57,6 +57,7 @@ def _post(
 
 async def answer_one(request: Request, running: State, fmt: answers.Format) -> Response:
     """What `fmt` says of the image in the request."""
+    fmt.check(running.service.model)
     async with running.bodies.of(request) as body:
         answer = await running.service.answer(await unpacked(one_image, body), fmt.neighbors)
     return as_response(fmt.reply(answer, running.service.model))
@@ -84,6 +85,7 @@ async def predict(
 @_post("/predict/batch", "many images", schemas.PredictedBatch, schemas.IMAGES_BODY)
 async def predict_batch(request: Request, running: Running) -> Response:
     """Which class each of the images shows, in order; what is wrong with it where something is."""
+    answers.PREDICT.check(running.service.model)
     return await answer_many(request, running, answers.prediction_of, {})
 
 
@@ -129,6 +131,12 @@ def unit_vector(body: bytes, dim: int) -> NDArray[np.float32]:
         raise MalformedRequest("the embedding is zero everywhere: it points nowhere")
     vector /= largest  # so that no square overflows
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+@router.get("/model", tags=["model"], response_model=schemas.Described)
+async def describe(running: Running) -> Response:
+    """What answers: its classes, what it takes, how good it is and how that was measured."""
+    return as_response(Reply(answers.to_json(answers.description_of(running.service.model))))
 
 
 @router.get("/health/live", tags=["operation"], response_model=schemas.Live, responses={503: schemas.PROBLEMS[503]})

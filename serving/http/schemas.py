@@ -89,10 +89,10 @@ class NeighborFound(BaseModel):
     """One similar image."""
 
     id: str = Field(examples=["train-42"])
-    label: str = Field(examples=["7"])
-    """Name of its class."""
-    label_source: Literal["given", "predicted"]
-    """`given`: a person's label; `predicted`: the model's own guess."""
+    label: str | None = Field(examples=["7"])
+    """Name of its class; null where it has none."""
+    label_source: Literal["given", "predicted"] | None
+    """`given`: a person's label; `predicted`: the model's own guess; null without a label."""
     score: float = Field(examples=[0.993])
     """Cosine similarity."""
 
@@ -102,6 +102,48 @@ class Found(BaseModel):
 
     neighbors: list[NeighborFound]
     model: str = Field(examples=[MODEL])
+
+
+class Input(BaseModel):
+    """What the model sees of a picture."""
+
+    kind: str = Field(examples=["crop"])
+    """How a picture is brought to this size: `crop` takes the middle, `stretch` all of it, `digit` looks for one."""
+    height: int = Field(examples=[224])
+    width: int = Field(examples=[224])
+    channels: int = Field(examples=[3])
+    """1 for gray, 3 for red, green and blue."""
+
+
+class Measured(BaseModel):
+    """A share of `n` cases, with its 95 % confidence interval."""
+
+    value: float = Field(examples=[0.94])
+    low: float = Field(examples=[0.91])
+    high: float = Field(examples=[0.96])
+    n: int = Field(examples=[400])
+
+
+class Described(BaseModel):
+    """The model that answers."""
+
+    model: str = Field(examples=[MODEL])
+    """`name@version`; every answer carries it."""
+    created: str
+    """UTC, ISO 8601."""
+    knowledge: str = Field(examples=["none"])
+    """What it holds besides what its images and labels taught it: `none`, or whose weights and what those saw."""
+    classes: list[str] = Field(examples=[["cat", "dog"]])
+    """Their names, in the order of `probabilities`; empty where there were no labels."""
+    input: Input
+    dim: int = Field(examples=[64])
+    """Numbers of an embedding."""
+    novelty_threshold: float = Field(examples=[0.77])
+    """The `novelty` up to which an image is `known`."""
+    metrics: dict[str, Measured]
+    """How good it is."""
+    protocol: str
+    """How that was measured."""
 
 
 class VectorQuery(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, TypedDict
+from typing import Any, Literal, NamedTuple, Self, TypedDict
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,16 +12,18 @@ from models.manifest import BundleError
 
 BLOCK = 64
 """Images whose best score is looked at first."""
+COLUMNS = {"ids": "U", "labels": "iu", "label_given": "b"}
+"""Arrays of the file, besides `embeddings`, and the kinds of numbers or text that they hold."""
 
 
 class Neighbor(TypedDict):
     """One similar image, as it is answered."""
 
     id: str
-    label: str
-    """Name of its class."""
-    label_source: Literal["given", "predicted"]
-    """Whether the label came with the image or is the model's own guess."""
+    label: str | None
+    """Name of its class; None where nothing is known of it."""
+    label_source: Literal["given", "predicted"] | None
+    """Whether the label came with the image or is the model's own guess; None without a label."""
     score: float
     """Cosine similarity, in [-1, 1]."""
 
@@ -39,30 +41,38 @@ class NeighborIndex:
     """Exact search over unit vectors: one matrix product for all queries of a batch.
 
     Args:
-        ids: n names. embeddings: (n, dim), unit L2 norm. labels: n class names. given: (n,) bool.
+        ids: n names. embeddings: (n, dim), unit L2 norm. labels: n class names, or None. given: (n,) bool.
     """
 
     def __init__(
-        self, ids: list[str], embeddings: NDArray[np.floating], labels: list[str], given: NDArray[np.bool_]
+        self,
+        ids: Sequence[str],
+        embeddings: NDArray[np.floating],
+        labels: Sequence[str | None],
+        given: NDArray[np.bool_],
     ) -> None:
         if not len(ids) == len(embeddings) == len(labels) == len(given):
             raise ValueError("ids, embeddings, labels and given must be equally long")
         self._ids = ids
         self._embeddings = np.ascontiguousarray(embeddings, np.float32)
         self._labels = labels
-        self._given: list[bool] = given.tolist()
+        self._sources = [_source(label, one) for label, one in zip(labels, given.tolist(), strict=True)]
 
     @classmethod
     def load(cls, path: Path, dim: int, class_names: Sequence[str]) -> Self:
-        """Reads a bundle's index, whose labels are indices of classes.
+        """Reads a bundle's index, whose labels are indices of classes, or -1 for none.
 
         Raises BundleError when it does not fit a model of `dim` numbers an embedding and these classes.
         """
         try:
             with np.load(path) as arrays:
-                labels = [class_names[label] for label in arrays["labels"].tolist()]
-                index = cls(arrays["ids"].tolist(), arrays["embeddings"], labels, arrays["label_given"])
-        except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
+                ids, labels, given = (_column(arrays[name], kind) for name, kind in COLUMNS.items())
+                if not np.isin(labels, range(-1, len(class_names))).all():
+                    raise ValueError(f"labels that are no indices of {len(class_names)} classes")
+                "".join(ids.tolist()).encode()  # raises for a path that is no text, which no answer could hold
+                names = [*class_names, None]
+                index = cls(ids.tolist(), arrays["embeddings"], [names[label] for label in labels.tolist()], given)
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise BundleError(f"{path}: not an index: {error}") from error
         if index._embeddings.shape[1:] != (dim,):
             raise BundleError(f"{path}: embeddings of shape {index._embeddings.shape}, the model gives {dim}")
@@ -73,6 +83,8 @@ class NeighborIndex:
 
     def search(self, queries: Sequence[Query]) -> list[list[Neighbor]]:
         """The `k` most similar images of each query (all, when there are fewer), best first; all queries at once."""
+        if not self._ids:
+            return [[] for _ in queries]
         embeddings = np.stack([query.embedding for query in queries])
         scores, indices = self._best(embeddings, max(query.k for query in queries))
         return [
@@ -103,9 +115,22 @@ class NeighborIndex:
         return {
             "id": self._ids[i],
             "label": self._labels[i],
-            "label_source": "given" if self._given[i] else "predicted",
+            "label_source": self._sources[i],
             "score": score,
         }
+
+
+def _column(values: NDArray[Any], kind: str) -> NDArray[Any]:
+    """`values`, if they are (n,) of such a kind, as `dtype.kind` names it; raises ValueError."""
+    if values.ndim != 1 or values.dtype.kind not in kind:
+        raise ValueError(f"{values.dtype} {values.shape} where (n,) of the kind {kind} is needed")
+    return values
+
+
+def _source(label: str | None, given: bool) -> Literal["given", "predicted"] | None:
+    if label is None:
+        return None
+    return "given" if given else "predicted"
 
 
 def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:

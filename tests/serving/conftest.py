@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
+import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from serving.app import create_app
 from serving.errors import AnswerTimeout
+from serving.index.memory import NeighborIndex
 from serving.settings import Settings
 from tests.serving.fakes import LIMIT, FakeModel, fake_index
 from tests.serving.kept import kept_processes
@@ -26,10 +28,15 @@ def model() -> FakeModel:
 
 
 @pytest.fixture
-def client(model: FakeModel) -> Iterator[TestClient]:
+def index() -> NeighborIndex:
+    return fake_index()
+
+
+@pytest.fixture
+def client(model: FakeModel, index: NeighborIndex) -> Iterator[TestClient]:
     settings = Settings(max_upload_bytes=LIMIT, request_timeout_s=0.5, max_batch_size=4, max_queue_size=4)
     with TestClient(
-        create_app(settings, model, fake_index()), base_url="http://localhost", raise_server_exceptions=False
+        create_app(settings, model, index), base_url="http://localhost", raise_server_exceptions=False
     ) as client:
         wait_for_decoder(client)
         yield client
@@ -45,7 +52,17 @@ def wait_for_decoder(client: TestClient) -> None:
 
 
 @pytest.fixture
-def port(model: FakeModel) -> Iterator[int]:
+def port(model: FakeModel, index: NeighborIndex) -> Iterator[int]:
     """Of a real server on the fake model."""
-    with serving(model) as port:
+    with serving(model, index=index) as port:
         yield port
+
+
+@pytest.fixture(params=["application", "server"])
+def door(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """The application, and the server in front of it."""
+    if request.param == "application":
+        yield request.getfixturevalue("client")
+        return
+    with httpx.Client(base_url=f"http://127.0.0.1:{request.getfixturevalue('port')}") as client:
+        yield client

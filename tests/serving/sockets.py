@@ -13,15 +13,18 @@ from fastapi import FastAPI
 
 from serving.app import create_app
 from serving.http.front import Front
+from serving.index.memory import NeighborIndex
 from serving.settings import Settings
 from tests.serving.fakes import LIMIT, FakeModel, fake_index
 
 
 @contextmanager
-def serving(model: FakeModel | None = None, app: FastAPI | None = None, **limits: Any) -> Iterator[int]:
+def serving(
+    model: FakeModel | None = None, app: FastAPI | None = None, index: NeighborIndex | None = None, **limits: Any
+) -> Iterator[int]:
     """A real server of `app`, or on the fake model with these settings; gives its port."""
     settings = Settings(**{"max_upload_bytes": LIMIT, "request_timeout_s": 5, **limits})
-    app = app or create_app(settings, model, fake_index())
+    app = app or create_app(settings, model, index or fake_index())
     config = uvicorn.Config(app, port=0, http=Front, proxy_headers=False, ws="none", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

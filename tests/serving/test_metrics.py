@@ -34,6 +34,13 @@ def test_noted_requests_are_counted_when_somebody_asks() -> None:
     assert metrics.render().decode() == text
 
 
+def test_a_model_may_have_any_name() -> None:
+    metrics = Metrics()
+    metrics.set_model('Äpfel "neu"\\\n@0', "CPU")
+    (line,) = [line for line in metrics.render().decode().splitlines() if line.startswith("fewlabel_model_info{")]
+    assert line == r'fewlabel_model_info{model="Äpfel \"neu\"\\\n@0",provider="CPU"} 1.0'
+
+
 def test_a_workers_files_have_their_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MULTIPROCESS_VARIABLE, str(tmp_path))
     reserve_space()

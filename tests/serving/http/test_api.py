@@ -68,13 +68,11 @@ def test_predict_shows_what_the_model_saw_when_asked(client: TestClient, digits:
     assert "seen" not in client.post("/predict", content=encoded(image)).json()
 
 
-def test_what_only_digits_have_is_left_out_for_others(
-    client: TestClient, digits: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_only_digits_have_is_left_out_for_others(client: TestClient, digits: Digits, model: FakeModel) -> None:
     body = encoded(digits[0][0])
     digit = client.post("/predict", content=body).json()
-    monkeypatch.setattr(FakeModel, "input", replace(FakeModel.input, kind="picture"))
-    monkeypatch.setattr(FakeModel, "class_names", tuple("abcdefghij"))
+    model.input = replace(model.input, kind="picture")
+    model.class_names = tuple("abcdefghij")
     other = client.post("/predict", content=body).json()
     assert set(digit) - set(other) == {"digit", "several"}
     assert other["label"] == "abcdefghij"[digit["digit"]]

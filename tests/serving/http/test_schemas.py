@@ -3,7 +3,6 @@
 import asyncio
 import json
 import struct
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -35,16 +34,6 @@ def ask(client: httpx.Client, url: str, digits: Digits) -> httpx.Response:
     if route in IMAGE_ROUTES:
         return client.post(url, content=content)
     return client.post(url, json={"embedding": [1, 2, 3, 4]})
-
-
-@pytest.fixture(params=["application", "server"])
-def door(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    """The application, and the server in front of it."""
-    if request.param == "application":
-        yield request.getfixturevalue("client")
-        return
-    with httpx.Client(base_url=f"http://127.0.0.1:{request.getfixturevalue('port')}") as client:
-        yield client
 
 
 def documented(client: httpx.Client, response: httpx.Response, route: str, method: str) -> dict[str, Any]:
@@ -96,6 +85,10 @@ def test_probes_and_metrics(door: httpx.Client) -> None:
     for route in ("/health/live", "/health/ready"):
         check(door, door.get(route), 200, route, "get")
     assert documented(door, door.get("/metrics"), "/metrics", "get") == {}
+
+
+def test_the_model(door: httpx.Client) -> None:
+    check(door, door.get("/model"), 200, "/model", "get")
 
 
 def test_400_and_413(door: httpx.Client, digits: Digits) -> None:
