@@ -21,7 +21,7 @@ from training.data.info import FileInfo
 
 TABLES = """
 create table if not exists infos (
-    digest, bytes, format, mode, width, height, error, gray, primary key (digest)
+    digest, bytes, format, mode, width, height, error, gray, pixels, primary key (digest)
 ) without rowid;
 create table if not exists files (root, name, stamp, digest, primary key (root, name)) without rowid;
 """
@@ -60,7 +60,7 @@ class Catalogue:
     def infos(self) -> Mapping[str, FileInfo]:
         """Of the files that have not changed."""
         rows = self._base.execute(
-            "select name, stamp, digest, bytes, format, mode, width, height, error, gray"
+            "select name, stamp, digest, bytes, format, mode, width, height, error, gray, pixels"
             " from files join infos using (digest) where root = ?",
             (self._root,),
         )
@@ -72,7 +72,7 @@ class Catalogue:
 
     def contents(self) -> Mapping[bytes, FileInfo]:
         """All that are known, by digest."""
-        rows = self._base.execute("select digest, bytes, format, mode, width, height, error, gray from infos")
+        rows = self._base.execute("select digest, bytes, format, mode, width, height, error, gray, pixels from infos")
         return {row[0]: _info(row) for row in rows}
 
     def add(self, found: Iterable[tuple[str, FileInfo]]) -> None:
@@ -81,10 +81,10 @@ class Catalogue:
         files = ((self._root, name, self._entries[name].stamp, info.digest) for name, info in found)
         with self._base:
             infos = (astuple(info) for _, info in found)
-            self._base.executemany("insert or ignore into infos values (?, ?, ?, ?, ?, ?, ?, ?)", infos)
+            self._base.executemany("insert or ignore into infos values (?, ?, ?, ?, ?, ?, ?, ?, ?)", infos)
             self._base.executemany("insert or replace into files values (?, ?, ?, ?)", files)
 
 
 def _info(row: Sequence[Any]) -> FileInfo:
-    digest, size, form, mode, width, height, error, gray = row
-    return FileInfo(digest, size, form, mode, width, height, error, bool(gray))
+    digest, size, form, mode, width, height, error, gray, pixels = row
+    return FileInfo(digest, size, form, mode, width, height, error, bool(gray), pixels)

@@ -83,7 +83,7 @@ def main() -> None:
     send(replies, {})
     while (keys := receive(files)) is not None:
         seen = [look(read, key, specs, digests) for key in keys]
-        infos = [{**asdict(info), "digest": info.digest.hex()} for info, _ in seen]
+        infos = [asdict(info) | {"digest": info.digest.hex(), "pixels": info.pixels.hex()} for info, _ in seen]
         send(replies, infos, *(row.tobytes() for _, rows in seen for row in rows))
 
 
@@ -124,7 +124,8 @@ def decoded(content: bytes, digest: bytes, specs: Sequence[InputSpec]) -> tuple[
         else preparation(spec).prepare(open_image(content, MAX_PIXELS)).pixels
         for spec in specs
     ]
-    return FileInfo(digest, len(content), form, mode, width, height, None, is_gray(picture)), rows
+    pixels = hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).digest()
+    return FileInfo(digest, len(content), form, mode, width, height, None, is_gray(picture), pixels), rows
 
 
 def is_gray(picture: Picture) -> bool:

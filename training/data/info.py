@@ -25,6 +25,8 @@ class FileInfo:
     """Why it cannot be used."""
     gray: bool = False
     """Whether no pixel has a colour."""
+    pixels: builtins.bytes = b""
+    """SHA-256 of the decoded picture, before it comes to any model's size."""
 
     @property
     def good(self) -> bool:

@@ -111,7 +111,7 @@ class Process:
             raise Ended(self._child.wait()) from None
 
     def _seen(self, fields: dict[str, Any]) -> Seen:
-        info = FileInfo(**{**fields, "digest": bytes.fromhex(fields["digest"])})
+        info = FileInfo(**{**fields, **{name: bytes.fromhex(fields[name]) for name in ("digest", "pixels")}})
         return Seen(info, [self._row(spec) for spec in self._specs] if info.good else [])
 
     def _row(self, spec: InputSpec) -> NDArray[np.uint8]:
