@@ -5,17 +5,27 @@ HOST := $(filter http%,$(HOST))
 VENVS := .venv
 PRESET_fast := --pretrain.epochs 2 --propagate.views 1 --finetune.epochs 4
 PRESET_ARGS = $(if $(PRESET),$(or $(PRESET_$(PRESET)),$(error there is no PRESET=$(PRESET), only PRESET=fast)))
+# NAME and DATA count on the command line alone: systems and shells set such variables for ends of their own.
+given = $(findstring command,$(origin $1))
+BUNDLE = $(if $(call given,NAME),--model-dir "models/$$NAME")
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help serve train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
+.PHONY: help bundle serve train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options go in ARGS, for example: make serve ARGS='--port 9000'; ARGS=--help lists them."
 
-serve: $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model
-	$(VENVS)/serve/bin/python -m serving $(ARGS)
+bundle: # is there one of this NAME?
+	@case "$$NAME" in '' | . | .. | */* | *[[:space:]]*) \
+		echo "error: NAME is the name of one folder in models/, without spaces and slashes" >&2; exit 1;; esac; \
+	test -f "models/$$NAME/manifest.json" || { \
+		echo "error: models/$$NAME holds no manifest.json; these are bundles:" \
+		"$$(for one in models/*/manifest.json; do basename "$$(dirname "$$one")"; done | xargs)" >&2; exit 1; }
+
+serve: $(if $(call given,NAME),bundle) $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model, or models/NAME
+	$(VENVS)/serve/bin/python -m serving $(BUNDLE) $(ARGS)
 
 train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/; PRESET=fast trains fewer epochs
 	$(VENVS)/dev/bin/python -m training $(PRESET_ARGS) $(ARGS)
@@ -26,11 +36,12 @@ benchmark-accuracy: $(VENVS)/dev/.ready ## repeat the experiments with several s
 article: $(VENVS)/dev/.ready ## run the article's three experiments as its notebook does
 	$(VENVS)/dev/bin/python -m training.experiments.reproduce $(ARGS)
 
-loadtest: $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it, or HOST=http://…
-	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) $(ARGS)
+loadtest: $(if $(call given,NAME),bundle) $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it (NAME=photos DATA=photos/), or HOST=http://…
+	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) \
+		$(BUNDLE) $(if $(call given,DATA),--data "$$DATA") $(ARGS)
 
-loadtest-ui: $(VENVS)/loadtest/.ready ## open Locust's own page; a service must run (HOST=http://127.0.0.1:8000)
-	$(VENVS)/loadtest/bin/locust -f loadtest/locustfile.py --web-host 127.0.0.1 --host $(or $(HOST),http://127.0.0.1:8000) $(ARGS)
+loadtest-ui: $(VENVS)/loadtest/.ready ## open Locust's own page; a service must run (HOST=http://127.0.0.1:8000); DATA=photos/ posts your files
+	$(if $(call given,DATA),LOADTEST_IMAGES="$$DATA") $(VENVS)/loadtest/bin/locust -f loadtest/locustfile.py --web-host 127.0.0.1 --host $(or $(HOST),http://127.0.0.1:8000) $(ARGS)
 
 compare: $(VENVS)/compare/.ready $(VENVS)/serve/.ready ## measure the service beside other serving frameworks; needs wrk and two cores
 	$(VENVS)/compare/bin/python -m loadtest.compare $(ARGS)

@@ -9,31 +9,29 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 import tyro
 
-from loadtest.payloads import load_digits
+from loadtest.errors import LoadTestError
+from loadtest.reference import Reference, ask, of_digits, of_files
 from loadtest.settings import LoadSettings
 
 START_TIMEOUT_S = 60
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
 
 
-class LoadTestError(RuntimeError):
-    """The test could not be run; its text says why."""
-
-
 @contextmanager
-def started_service(python: Path) -> Iterator[str]:
+def started_service(python: Path, model_dir: Path | None) -> Iterator[str]:
     """A service on a free port of this machine, stopped at the end; gives its address."""
     command = [str(python), "-m", "serving", "--port", "0"]
+    command += ["--model-dir", str(model_dir)] if model_dir else []
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -46,7 +44,7 @@ def started_service(python: Path) -> Iterator[str]:
 def _address(log: IO[str], process: "subprocess.Popen[str]") -> str:
     for line in log:
         sys.stderr.write(line)
-        if found := re.search(r"running on (http://\S+)", line):
+        if found := re.search(r"running on (http://[^\s\"]+)", line):
             threading.Thread(target=lambda: sys.stderr.writelines(log), daemon=True).start()
             return found[1]
     raise LoadTestError(f"the service did not start (exit code {process.wait()}): see the lines above")
@@ -64,36 +62,19 @@ def wait_until_ready(host: str) -> dict[str, Any]:
             time.sleep(0.05)
 
 
-def ask(url: str, body: bytes | None = None) -> dict[str, Any]:
-    """The JSON object that `url` answers."""
-    request = urllib.request.Request(url, body, {"Content-Type": "image/png"})  # noqa: S310 (the user's own address)
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
-        answer: dict[str, Any] = json.load(response)
-        return answer
-
-
-def reference_answers(host: str, settings: LoadSettings) -> tuple[list[int], float]:
-    """The unloaded service's digit for each payload, and how many of them are right."""
-    payloads, labels = load_digits()
-    digits = [int(ask(f"{host}/predict", payload)["digit"]) for payload in payloads]
-    accuracy = sum(digit == label for digit, label in zip(digits, labels, strict=True)) / len(labels)
-    if accuracy < settings.min_accuracy:
-        raise LoadTestError(f"the service names {accuracy:.1%} of the digits right, {settings.min_accuracy:.1%} needed")
-    return digits, accuracy
-
-
-def run_locust(host: str, expected: list[int], settings: LoadSettings) -> dict[str, Any]:
+def run_locust(host: str, reference: Reference, settings: LoadSettings) -> dict[str, Any]:
     """Locust's figures after `duration_s` of load."""
     settings.results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        expected_file, summary_file = Path(folder) / "expected.json", Path(folder) / "summary.json"
-        expected_file.write_text(json.dumps(expected))
+        plan_file, summary_file = Path(folder) / "plan.json", Path(folder) / "summary.json"
+        paths = None if reference.paths is None else list(map(str, reference.paths))
+        plan_file.write_text(json.dumps({"labels": reference.labels, "paths": paths}))
         command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", host]
         command += ["--users", str(settings.users), "--spawn-rate", str(settings.users)]
         command += ["--run-time", f"{settings.duration_s}s", "--processes", str(settings.processes)]
         command += ["--html", str(settings.results / "report.html"), "--csv", str(settings.results / "locust")]
         command += ["--csv-full-history", "--only-summary", "--reset-stats", "--exit-code-on-error", "0"]
-        variables = {"EXPECTED": str(expected_file), "SUMMARY": str(summary_file), "RATE": str(settings.rate)}
+        variables = {"LOADTEST_PLAN": str(plan_file), "SUMMARY": str(summary_file), "RATE": str(settings.rate)}
         root = str(LOCUSTFILE.parent.parent)
         environment = {**os.environ, **variables, "PYTHONPATH": root}
         code = subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
@@ -117,21 +98,24 @@ def exceeded(figures: dict[str, Any], settings: LoadSettings) -> list[str]:
 
 def run(settings: LoadSettings) -> dict[str, Any]:
     """The whole test; its figures, conditions and verdict."""
-    service = started_service(settings.server_python) if settings.host is None else nullcontext(settings.host)
-    with service as host:
+    if settings.host and settings.model_dir:
+        raise LoadTestError("--host's service has its bundle: give --host, or --model-dir for one that is started")
+    started = partial(started_service, settings.server_python, settings.model_dir)
+    with nullcontext(settings.host) if settings.host else started() as host:
         host = host.rstrip("/")
         ready = wait_until_ready(host)
-        print(f"asking the unloaded service for 1,000 reference answers, {host}", file=sys.stderr)
-        expected, accuracy = reference_answers(host, settings)
-        figures = run_locust(host, expected, settings)
-    conditions = {key: value for key, value in asdict(settings).items() if key not in ("server_python", "results")}
+        print(f"asking the unloaded service for up to 1,000 reference answers, {host}", file=sys.stderr)
+        reference = of_digits(host, settings.min_accuracy) if settings.data is None else of_files(host, settings.data)
+        figures = run_locust(host, reference, settings)
+    shown = {key: value for key, value in asdict(settings).items() if key not in ("server_python", "results")}
     return {
         **figures,
         "exceeded": exceeded(figures, settings),
-        "accuracy": accuracy,
+        "accuracy": reference.accuracy,
+        "images": reference.images,
         "model": ready["model"],
         "provider": ready["provider"],
-        "settings": conditions,
+        "settings": {key: str(value) if isinstance(value, Path) else value for key, value in shown.items()},
         "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "locust": version("locust"),
         "loop": "open" if settings.rate else "closed",

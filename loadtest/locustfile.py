@@ -1,7 +1,8 @@
-"""What one user does: posts digit after digit and checks every answer. Run by Locust.
+"""What one user does: posts image after image and checks every answer. Run by Locust.
 
-`EXPECTED` names a JSON list with the digit that the unloaded service answers to each payload: under load it must
-answer the same, or some answer went to the wrong caller. Without it, as on Locust's own page, digits are not compared.
+`LOADTEST_PLAN` names a JSON file with the images' paths (null for the digits of examples/) and the label that the
+unloaded service answers to each: under load it must answer the same, or some answer went to the wrong caller. Without
+it, as on Locust's own page, labels are not compared, and `LOADTEST_IMAGES` may name a folder of image files.
 """
 
 import json
@@ -14,11 +15,24 @@ from typing import Any
 from locust import FastHttpUser, constant_throughput, events, task
 from locust.env import Environment
 
+from loadtest.files import draw
 from loadtest.payloads import load_digits
 
-HEADERS = {"Content-Type": "image/png"}
-PAYLOADS, _ = load_digits()
-EXPECTED: list[int] | None = json.loads(Path(os.environ["EXPECTED"]).read_text()) if "EXPECTED" in os.environ else None
+HEADERS = {"Content-Type": "application/octet-stream"}
+PLAN: dict[str, Any] | None = None
+if "LOADTEST_PLAN" in os.environ:
+    PLAN = json.loads(Path(os.environ["LOADTEST_PLAN"]).read_text())
+
+
+def images() -> list[bytes]:
+    """What is posted."""
+    folder = os.environ.get("LOADTEST_IMAGES")
+    paths = PLAN["paths"] if PLAN else draw(Path(folder)).paths if folder else None
+    return load_digits()[0] if paths is None else [Path(path).read_bytes() for path in paths]
+
+
+EXPECTED: list[str] | None = PLAN["labels"] if PLAN else None
+PAYLOADS = images()
 RATE = float(os.environ.get("RATE", "0"))
 """Requests a second and user; 0 sends the next one as soon as the last is answered (closed loop)."""
 
@@ -28,8 +42,8 @@ times: Counter[float] = Counter()
 that those of a fast service would be 0."""
 
 
-class DigitUser(FastHttpUser):
-    """Posts distinct real digits to /predict, starting at a random one."""
+class ImageUser(FastHttpUser):
+    """Posts the images to /predict in turn, starting at a random one."""
 
     wait_time = constant_throughput(RATE) if RATE else lambda _: 0
 
@@ -53,14 +67,14 @@ def check(status: int, content: bytes | None, number: int) -> str | None:
         return f"status {status}"
     try:
         answer: dict[str, Any] = json.loads(content or b"")
-        digit, probabilities = answer["digit"], answer["probabilities"]
-        sound = abs(sum(probabilities) - 1) < 1e-3 and probabilities[digit] == max(probabilities)
-    except (ValueError, KeyError, TypeError, IndexError):
+        label, probabilities = answer["label"], answer["probabilities"]
+        sound = abs(sum(probabilities) - 1) < 1e-3 and answer["confidence"] == max(probabilities)
+    except (ValueError, KeyError, TypeError):
         return "not the JSON of a prediction"
     if not sound:
-        return "probabilities that do not add up or do not belong to the digit"
-    if EXPECTED is not None and digit != EXPECTED[number]:
-        return "another digit than the unloaded service answers"
+        return "probabilities that do not add up, or a confidence that is not their largest"
+    if EXPECTED is not None and label != EXPECTED[number]:
+        return "another label than the unloaded service answers"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the users send: real MNIST test digits as PNG files. Knows nothing about HTTP."""
+"""What the users send unless they are told otherwise: real MNIST test digits as PNG files. Knows nothing about HTTP."""
 
 import io
 from pathlib import Path

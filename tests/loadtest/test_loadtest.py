@@ -18,6 +18,7 @@ from loadtest.settings import LoadSettings
 from tests.conftest import ROOT
 from tests.servers import clean_environment
 
+SURE = {"confidence": 1.0}
 SHORT = ["--duration-s", "3", "--users", "4", "--max-p99-ms", "5000"]
 
 
@@ -41,6 +42,7 @@ def test_a_load_test_of_the_service_passes_and_leaves_its_report(tmp_path: Path)
     assert summary["failures"] == 0
     assert 0 < summary["p50_ms"] <= summary["p95_ms"] <= summary["p99_ms"] <= summary["max_ms"]
     assert summary["accuracy"] >= 0.97
+    assert summary["images"] == {"found": 1000, "sent": 1000}
     assert summary["settings"]["users"] == 4
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert (tmp_path / "locust_stats.csv").exists()
@@ -62,7 +64,7 @@ class Liar(BaseHTTPRequestHandler):
         digit = self.digits[body]
         if type(self).asked > 1000:
             digit = (digit + 1) % 10
-        self.answer({"digit": digit, "probabilities": [float(digit == one) for one in range(10)]})
+        self.answer({**SURE, "label": str(digit), "probabilities": [float(digit == one) for one in range(10)]})
 
     def answer(self, content: dict[str, Any]) -> None:
         body = json.dumps(content).encode()
@@ -94,7 +96,7 @@ def test_answers_of_somebody_else_fail_the_run(tmp_path: Path) -> None:
     assert result.returncode == 1
     summary = json.loads(result.stdout.splitlines()[-1])
     assert summary["failure_ratio"] == 1
-    assert "another digit" in " ".join(summary["errors"])
+    assert "another label" in " ".join(summary["errors"])
     assert "FAILED: failure ratio" in result.stderr
 
 
@@ -102,7 +104,7 @@ def test_a_service_that_does_not_answer_is_one_clear_message(tmp_path: Path, mon
     class Wrong(Liar):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer({"digit": 0, "probabilities": []})
+            self.answer({"label": "0", "probabilities": []})
 
     with serving(Wrong) as host:
         result = load_test(tmp_path, "--host", host)
