@@ -50,9 +50,9 @@ def list_archive(path: Path) -> Listing:
         else:
             name = "/".join(parts)
             found[name] = Entry(name, str(position), member.file_size, f"{member.file_size}:{member.CRC}:{stamp}")
-    told = {"refused: they lead out of the zip": refused, "left out: symbolic links": links, "left out: hidden": hidden}
+    told = {"refused: they lead out of the zip": refused, "left out: symbolic links": links}
     problems = (f"{counted(len(names), 'name')} {why}: {listed(names)}" for why, names in told.items() if names)
-    return Listing(tuple(sorted(_unwrapped(found))), tuple(problems))
+    return Listing(tuple(sorted(_unwrapped(found))), tuple(problems), tuple(hidden))
 
 
 def archive_reader(path: Path) -> Reader:

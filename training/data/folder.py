@@ -32,6 +32,8 @@ class Listing(NamedTuple):
 
     entries: tuple[Entry, ...]
     problems: tuple[str, ...]
+    hidden: tuple[str, ...]
+    """Names of hidden files and folders, as they are told."""
 
 
 Reader = Callable[[str], bytes]
@@ -42,7 +44,7 @@ def list_folder(root: Path) -> Listing:
     """Every file below `root` but hidden ones; raises DataError when the folder itself cannot be read."""
     walk = _Walk(root)
     walk.all_below()
-    return Listing(tuple(sorted(walk.found)), walk.problems())
+    return Listing(tuple(sorted(walk.found)), walk.problems(), tuple(sorted(walk.hidden)))
 
 
 class _Walk:
@@ -100,7 +102,6 @@ class _Walk:
         """What was left out, a line each."""
         told = {
             "cannot be read: give yourself the right to": self.unread,
-            "left out because hidden": self.hidden,
             "left out: symbolic links to folders, to nothing or out of the folder are not followed": self.links,
             "left out: no plain files": self.special,
         }

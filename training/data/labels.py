@@ -43,11 +43,13 @@ class Table:
     rows: tuple[Row, ...]
     has_split: bool
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    """How it was understood."""
 
 
 def read_table(content: bytes, name: str) -> Table:
     """The rows of a CSV file; raises DataError, naming the file, where columns are missing or it cannot be read."""
-    text, problems = _decoded(content, name)
+    text, notes = _decoded(content, name)
     if chosen := SEPARATOR_LINE.match(text):
         text = text[chosen.end() :]
     first = text.lstrip("\r\n").partition("\n")[0]
@@ -62,7 +64,7 @@ def read_table(content: bytes, name: str) -> Table:
                 rows.append(columns.row(cells, reader.line_num, odd))
     except csv.Error as error:
         raise DataError(f"{shown(name)}, line {reader.line_num}: no CSV that can be read ({error})") from error
-    return Table(tuple(rows), columns.split is not None, (*problems, *odd.problems(name)))
+    return Table(tuple(rows), columns.split is not None, tuple(odd.problems(name)), (*notes, *odd.notes(name)))
 
 
 def _decoded(content: bytes, name: str) -> tuple[str, list[str]]:
@@ -87,6 +89,8 @@ class _Odd:
         if self.several:
             taken = f"{counted(len(self.several), 'row')} with several labels, taken as unlabelled"
             yield f"{shown(name)}: {taken}: {listed(self.several)}"
+
+    def notes(self, name: str) -> Iterator[str]:
         if self.splits:
             words = list(dict.fromkeys(self.splits))
             yield f"{shown(name)}: {counted(len(self.splits), 'row')} of the split {listed(words)} are trained on"

@@ -31,7 +31,7 @@ def test_a_zip_is_read_as_its_folder_would_be(tmp_path: Path, top: str) -> None:
     collection = collect(zipped(tmp_path / "a.zip", files | {"__MACOSX/cat/._1.jpg": b"", f"{top}cat/.DS_Store": b""}))
     assert labels(collection) == {"cat/1.jpg": "cat", "dog/3.jpg": "dog", "!test/dog/2.jpg": "dog"}
     assert collection.read("test/dog/2.jpg") == b"two"
-    assert collection.problems == (f"1 name left out: hidden: {top}dog/.x.jpg",)
+    assert collection.notes == (f"1 hidden name left out: {top}dog/.x.jpg",)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 

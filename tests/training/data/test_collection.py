@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.training.data.tables import labels, touched
-from training.data.collection import SUFFIXES, collect
+from training.data.collection import collect
 from training.data.errors import DataError
 from training.data.folder import MAX_BYTES
+from training.data.layouts import SUFFIXES
 
 
 def test_folders_are_classes_and_splits_are_not(tmp_path: Path) -> None:
@@ -51,10 +52,10 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     collection = collect(tmp_path)
     assert len(collection.records) == 2
     assert collection.problems == (
-        "2 names left out because hidden: .git, cat/._1.jpg",
         "1 name left out: no plain files: cat/pipe.jpg",
         "4 files left out, no pictures by the ends of their names: dog/a.heic, dog/b.heic, dog/c.heic and 1 more",
     )
+    assert collection.notes == ("2 hidden names left out: .git, cat/._1.jpg",)
 
 
 def test_links_lead_nowhere_but_to_files_of_the_folder(tmp_path: Path) -> None:
@@ -98,13 +99,13 @@ def test_a_folder_whose_role_is_not_clear_is_told(tmp_path: Path) -> None:
     assert collection.problems == ("train/ holds pictures but no folders of classes: they are taken as unlabelled",)
     collection = collect(touched(tmp_path / "b", ["train/a/1.jpg", "val/a/2.jpg", "val/b/1.jpg"]))
     assert labels(collection) == {"train/a/1.jpg": "a", "val/a/2.jpg": "a", "val/b/1.jpg": "b"}
-    assert collection.problems == ("val/ is trained on like train/: only test/ is held out",)
+    assert collection.notes == ("val/ is trained on like train/: only test/ is held out",)
     collection = collect(touched(tmp_path / "c", ["val/1.jpg", "b/1.jpg"]))
     assert collection.class_names == ("b", "val")
     collection = collect(touched(tmp_path / "d", ["Cat/1.jpg", "cat/1.jpg"]))
     assert collection.problems == ("classes whose names differ only in upper and lower case: Cat, cat: one class?",)
     collection = collect(touched(tmp_path / "e", ["a/1.jpg", "b/1.jpg", "project-1.csv"]))
-    assert "project-1.csv is not read: call it labels.csv, or give it as DATA" in collection.problems[0]
+    assert "project-1.csv is not read: call it labels.csv, or give it as DATA" in collection.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def test_columns_may_have_other_names(tmp_path: Path, header: str) -> None:
 def test_what_spreadsheets_save(tmp_path: Path, table: bytes) -> None:
     collection = collected(tmp_path, table)
     assert labels(collection) == {"4.jpg": None, "a/1.jpg": "Käfer; groß", "a/2.jpg": None, "b/3.jpg": "dog"}
-    assert [problem for problem in collection.problems if "Windows-1252" not in problem] == []
+    assert collection.problems == ()
+    assert ["Windows-1252" in note for note in collection.notes] == [True] * (b"K\xe4f" in table)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +107,11 @@ def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
 def test_splits_that_are_no_test_are_trained_on(tmp_path: Path) -> None:
     collection = collected(tmp_path, "path,label,split\na/1.jpg,cat,val\n4.jpg,dog,Val\nb/3.jpg,cat,HOLDOUT\n")
     assert list(labels(collection)) == ["4.jpg", "a/1.jpg", "a/2.jpg", "!b/3.jpg"]
-    assert collection.problems == ("labels.csv: 2 rows of the split val are trained on",)
+    assert collection.notes == ("labels.csv: 2 rows of the split val are trained on",)
     files = ("test/1.jpg", "test/2.jpg", "x/1.jpg", "x/2.jpg")
     collection = collected(tmp_path / "below", "path,label\ntest/1.jpg,a\nx/1.jpg,a\nx/2.jpg,b\n", files)
     assert list(labels(collection)) == ["!test/1.jpg", "!test/2.jpg", "x/1.jpg", "x/2.jpg"]
-    assert collection.problems == ("labels.csv has no column split: 2 pictures in test/ held out",)
+    assert collection.notes == ("labels.csv has no column split: 2 pictures in test/ held out",)
 
 
 @pytest.mark.parametrize(
