@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.networks import Backbone
-from training.views.digits import ViewSettings, random_views
+from training.views.digits import ViewSettings
 
 COLLAPSED_RANK = 4.0
 COLLAPSED_UNIFORMITY = -0.5
@@ -50,7 +50,7 @@ def diagnose(backbone: Backbone, images: Tensor, labelled: Tensor, labels: Tenso
     training = backbone.training
     backbone.eval()
     generator = torch.Generator(device=images.device).manual_seed(0)
-    z0, z1 = (F.normalize(backbone(random_views(images, views, generator)).float(), dim=1) for _ in range(2))
+    z0, z1 = (F.normalize(backbone(views.apply(images, generator)).float(), dim=1) for _ in range(2))
     diagnosis = Diagnosis(
         alignment=alignment(z0, z1),
         uniformity=uniformity(z0),

@@ -16,7 +16,9 @@ from training.loop import has_bfloat16
 from training.settings import TrainingSettings
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "numpy", "scipy")
-MAKES_WEIGHTS = ("loop", "losses", "networks", "pipeline", "pseudo_labels", "data/dataset", "views/*", "stages/*")
+MAKES_WEIGHTS = (
+    "graph", "loop", "losses", "networks", "pipeline", "pseudo_labels", "data/dataset", "views/*", "stages/*",
+)  # fmt: skip
 """Modules that the weights of a run depend on."""
 RUNS = Path("runs")
 """Checkpoints of unfinished runs: a run that is started again under the same conditions resumes."""

@@ -21,7 +21,7 @@ from training.data.dataset import Dataset
 from training.evaluate import accuracy
 from training.export import Answers
 from training.loop import History
-from training.views.digits import ViewSettings, random_views
+from training.views.digits import ViewSettings
 
 DPI = 110
 MAP_POINTS = 2000
@@ -46,7 +46,7 @@ def view_pairs(path: Path, images: Tensor, settings: ViewSettings) -> None:
     """Images above two random views of each: the positive pairs of contrastive learning."""
     generator = torch.Generator(device=images.device).manual_seed(0)
     shown = images[:10]
-    rows = [shown, *(random_views(shown, settings, generator) for _ in range(2))]
+    rows = [shown, *(settings.apply(shown, generator) for _ in range(2))]
     figure, axes = plt.subplots(3, len(shown), figsize=(len(shown), 3.2), layout="constrained")
     for row, (name, batch) in enumerate(zip(("image", "view 0", "view 1"), rows, strict=True)):
         for column, axis in enumerate(axes[row]):

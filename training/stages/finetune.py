@@ -18,7 +18,7 @@ from training.checkpoint import Stateful
 from training.loop import History, Run, Stage
 from training.networks import Classifier
 from training.pseudo_labels import DistributionAlignment, combine
-from training.views.digits import GENTLE, ViewSettings, random_views
+from training.views.digits import GENTLE, ViewSettings
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ def finetune(
     def targets(batch: Tensor) -> Tensor:
         if stage.done < settings.propagated_epochs:
             return combine(uniform, propagated[batch], settings.propagated_weight)
-        seen = torch.cat([images[batch], random_views(images[batch], settings.gentle_views, run.generator)])
+        seen = torch.cat([images[batch], settings.gentle_views.apply(images[batch], run.generator)])
         answer, other = run.forward(averaged, seen).softmax(dim=1).chunk(2)
         return combine(align((answer + other) / 2), propagated[batch], settings.propagated_weight)
 
     def loss(batch: Tensor) -> Tensor:
-        views = random_views(images[batch], settings.views, run.generator)
+        views = settings.views.apply(images[batch], run.generator)
         return F.cross_entropy(run.forward(classifier, views), targets(batch))
 
     history = stage.epochs(settings.epochs, len(images), loss)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from training.diagnostics import Diagnosis
 from training.loop import History, Run, Stage
 from training.networks import Backbone, ProjectionHead
-from training.views.digits import ViewSettings, random_views
+from training.views.digits import ViewSettings
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """Contrastive loss of two (n, dim) float32 projections, row i of both from image i: () float32."""
@@ -49,7 +49,7 @@ def pretrain(
     model = nn.Sequential(backbone, ProjectionHead(backbone.dim).to(run.device))
 
     def loss(batch: Tensor) -> Tensor:
-        views = random_views(images[batch].repeat(2, 1, 1, 1), settings.views, run.generator)
+        views = settings.views.apply(images[batch].repeat(2, 1, 1, 1), run.generator)
         return objective(*run.forward(model, views).chunk(2))
 
     return Stage(run, "pretrain", model, settings, diagnose=diagnose).epochs(settings.epochs, len(images), loss)

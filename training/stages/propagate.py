@@ -7,24 +7,18 @@ reach farther than a classifier that is fitted to them alone generalises.
 
 from dataclasses import dataclass
 
-import numpy as np
-import scipy.sparse
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.data.dataset import Dataset
+from training.graph import nearest, normalised_links, spread
 from training.networks import Backbone
 from training.pseudo_labels import scale_to
-from training.views.digits import GENTLE, ViewSettings, random_views
+from training.views.digits import GENTLE, ViewSettings
 
 BATCH_SIZE = 500
 """Images at a time whose features are computed."""
-ROWS = 128
-"""Rows of similarities at a time: with 60,000 images they take 31 MB, which caches hold in part."""
-GROUP = 16
-"""Vectors of which only the nearest is looked at first."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +63,7 @@ def propagate(backbone: Backbone, data: Dataset, settings: PropagateSettings, ge
     labelled = data.is_labelled
     given = torch.zeros(len(data), len(data.class_names))
     given[labelled.cpu(), data.labels[labelled].cpu()] = 1
-    propagated = start = given.numpy()
-    for _ in range(settings.rounds):
-        propagated = settings.reach * (links @ propagated) + (1 - settings.reach) * start
+    propagated = spread(links, given.numpy(), settings.reach, settings.rounds)
     frequencies = class_frequencies(data.labels[labelled], len(data.class_names), settings.balance)
     balanced = torch.from_numpy(scale_to(propagated, frequencies.cpu().numpy()))
     return torch.where(labelled.cpu()[:, None], given, balanced).to(data.images.device)
@@ -87,7 +79,7 @@ def embed(backbone: Backbone, images: Tensor, settings: PropagateSettings, gener
     backbone.eval()
     outputs = []
     for batch in torch.split(images, BATCH_SIZE):
-        views = random_views(batch.repeat(settings.views, 1, 1, 1), settings.gentle_views, generator)
+        views = settings.gentle_views.apply(batch.repeat(settings.views, 1, 1, 1), generator)
         maps = backbone.maps(torch.cat([batch, views]))
         mean = [part.float().unflatten(0, (-1, len(batch))).mean(dim=0) for part in (maps, backbone.features(maps))]
         outputs.append(mean)
@@ -96,37 +88,3 @@ def embed(backbone: Backbone, images: Tensor, settings: PropagateSettings, gener
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))  # ascending
     kept = variances[-settings.dimensions :].clamp_min(1e-8)
     return F.normalize(centred @ directions[:, -settings.dimensions :] / kept**0.25, dim=1)
-
-
-def nearest(z: Tensor, neighbours: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Cosines and indices of each unit vector's nearest others, best first: both (n, neighbours).
-
-    Exact, but in two steps, since selecting among all n costs more than their similarities: the nearest vectors are in
-    the `neighbours` groups of `GROUP` vectors whose best similarities are highest.
-    """
-    n, padding = len(z), -len(z) % GROUP
-    found, every = [], F.pad(z, (0, 0, 0, padding))
-    within = torch.arange(GROUP, device=z.device)
-    for start in range(0, n, ROWS):
-        similar = z[start : start + ROWS] @ every.T
-        rows = torch.arange(len(similar), device=z.device)
-        similar[rows, start + rows] = float("-inf")  # no image is its own neighbour
-        similar[:, n:] = float("-inf")
-        grouped = similar.view(len(similar), -1, GROUP)
-        groups = grouped.amax(dim=2).topk(min(neighbours, grouped.shape[1]), dim=1).indices
-        candidates = (groups[:, :, None] * GROUP + within).flatten(1)
-        best, chosen = similar.gather(1, candidates).topk(neighbours, dim=1)
-        found.append((best, candidates.gather(1, chosen)))
-    cosines, indices = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
-    return cosines, indices
-
-
-def normalised_links(cosines: NDArray[np.float32], indices: NDArray[np.int64]) -> scipy.sparse.csr_array:
-    """Symmetric (n, n) links D^-½ W D^-½ of float32, where W has the third power of each cosine (Iscen et al. 2019)."""
-    n, neighbours = cosines.shape
-    rows = np.repeat(np.arange(n), neighbours)
-    weights = cosines.clip(0).ravel() ** 3
-    directed = scipy.sparse.csr_array((weights, (rows, indices.ravel())), shape=(n, n))
-    links = directed + directed.T
-    scale = scipy.sparse.diags_array(1 / np.sqrt(links.sum(axis=1).clip(1e-12)))
-    return scipy.sparse.csr_array((scale @ links @ scale).astype(np.float32))

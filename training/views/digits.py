@@ -40,6 +40,10 @@ class ViewSettings:
     coarse: float = 0.0
     """Share of the images, the first ones, that look as if they had fewer pixels."""
 
+    def apply(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """One random view of each image, as `random_views`."""
+        return random_views(images, self, generator)
+
 
 GENTLE = ViewSettings(
     rotation_degrees=5.0, scale=0.06, shear=0.08, translate_pixels=0.8, elastic_pixels=0.4, thin=0.0, thicken=0.0

@@ -15,28 +15,9 @@ from training.stages.propagate import (
     PropagateSettings,
     class_frequencies,
     embed,
-    nearest,
-    normalised_links,
     propagate,
 )
 from training.views.digits import ViewSettings
-
-
-def test_nearest_agrees_with_a_full_sort() -> None:
-    z = F.normalize(torch.randn(1203, 7, generator=torch.Generator().manual_seed(0)), dim=1)
-    cosines, indices = nearest(z, 4)
-    similar = (z @ z.T).fill_diagonal_(-2).numpy()
-    order = np.argsort(-similar, axis=1)[:, :4]
-    np.testing.assert_array_equal(indices, order)
-    np.testing.assert_allclose(cosines, np.take_along_axis(similar, order, axis=1), rtol=1e-5)
-
-
-def test_links_are_symmetric_and_normalised() -> None:
-    """A chain 0 - 1 - 2 whose ends point to its middle: W is 0.125 · [[0, 2, 0], [2, 0, 1], [0, 1, 0]]."""
-    links = normalised_links(np.full((3, 1), 0.5, np.float32), np.array([[1], [0], [1]])).toarray()
-    expected = np.array([[0, 2, 0], [2, 0, 1], [0, 1, 0]]) / np.sqrt(np.outer([2, 3, 1], [2, 3, 1]))
-    np.testing.assert_allclose(links, expected, rtol=1e-6)
-    assert np.abs(np.linalg.eigvalsh(links)).max() == pytest.approx(1)
 
 
 def test_scaling_meets_rows_and_columns() -> None:
