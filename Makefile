@@ -10,7 +10,7 @@ given = $(findstring command,$(origin $1))
 BUNDLE = $(if $(call given,NAME),--model-dir "models/$$NAME")
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help bundle serve train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
+.PHONY: help bundle serve check no-data train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -26,6 +26,12 @@ bundle: # is there one of this NAME?
 
 serve: $(if $(call given,NAME),bundle) $(VENVS)/serve/.ready ## start the service on 127.0.0.1:8000 with the committed model, or models/NAME
 	$(VENVS)/serve/bin/python -m serving $(BUNDLE) $(ARGS)
+
+check: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## look at pictures and labels before a training: DATA=photos/, a zip or a table of labels
+	$(VENVS)/dev/bin/python -m training.check --data "$$DATA" $(ARGS)
+
+no-data:
+	@echo "error: say where your pictures are: make check DATA=photos/" >&2; exit 1
 
 train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/; PRESET=fast trains fewer epochs
 	$(VENVS)/dev/bin/python -m training $(PRESET_ARGS) $(ARGS)
