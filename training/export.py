@@ -3,10 +3,11 @@
 Figures and index come from the exported file run by onnxruntime: what is measured is what is served.
 """
 
-import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -15,19 +16,37 @@ import torch
 from numpy.typing import NDArray
 
 from models.manifest import INDEX, MANIFEST, MODEL, BundleError, InputSpec, Manifest, Metric, TensorSpec, sha256
-from training.data.dataset import Dataset
+from training.graphs import graph_of
 from training.networks import ServedModel, Shape, count_parameters
-from training.provenance import conditions, packages, plain
-from training.settings import TrainingSettings
+from training.provenance import packages
 
-OPSET = 18
-"""Read by onnxruntime, Triton and OpenVINO alike."""
 PARITY_TOLERANCE = 1e-4
-PROTOCOL = (
-    "Accuracy of this file run by onnxruntime on {score.n:,} {data.name} test images, scored once after the last "
-    "epoch. The run saw {images:,} training images, the labels of the first {labels} of them, and nothing of the test "
-    "set; its settings were chosen on the labels of training images 50,000 to 59,999."
-)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What a manifest says that its files do not; the fields are the manifest's."""
+
+    name: str
+    git_commit: str | None
+    """The code's, as it was when the training began (`provenance.git_commit`)."""
+    protocol: str
+    knowledge: str
+    input: InputSpec
+    network: dict[str, Any]
+    class_names: tuple[str, ...]
+    novelty_threshold: float
+    metrics: dict[str, Metric]
+    training: dict[str, Any]
+
+
+class Known(NamedTuple):
+    """Labels of n indexed images."""
+
+    indices: NDArray[np.int64]
+    """(n,) class indices, -1 for none."""
+    given: NDArray[np.bool_]
+    """(n,): whether it came with the image, or is the model's own guess."""
 
 
 class Answers(NamedTuple):
@@ -50,31 +69,7 @@ class Answers(NamedTuple):
 
 def write_onnx(served: ServedModel, path: Path, shape: Shape) -> None:
     """Writes the graph of images of `shape` (uint8 `image` → `Answers`, dynamic batch) to one self-contained file."""
-    example = torch.zeros((2, *shape), dtype=torch.uint8)
-    with warnings.catch_warnings(action="ignore"):  # the exporter's own, about its dependencies
-        program = torch.onnx.export(
-            served.cpu().eval(),
-            (example,),
-            dynamo=True,
-            input_names=["image"],
-            output_names=Answers._fields,
-            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
-    strip_metadata(proto)
-    onnx.checker.check_model(proto, full_check=True)
-    path.write_bytes(proto.SerializeToString())
-
-
-def strip_metadata(proto: onnx.ModelProto) -> None:
-    """Removes the exporter's notes: stack traces that carry this machine's paths."""
-    graph = proto.graph
-    for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
+    path.write_bytes(graph_of(served, shape, Answers._fields).SerializeToString())
 
 
 def run_onnx(path: Path, images: NDArray[np.uint8], batch_size: int = 1000) -> Answers:
@@ -96,64 +91,44 @@ def parity(served: ServedModel, path: Path, images: NDArray[np.uint8]) -> float:
     return difference
 
 
-def write_index(path: Path, data: Dataset, answers: Answers) -> None:
-    """Writes the similarity index of `data`: embeddings, thumbnails, ids, labels and where each label is from."""
-    given = data.is_labelled.numpy()
+def write_index(
+    path: Path, ids: Sequence[str], thumbnails: NDArray[np.uint8], embeddings: NDArray[np.float32], labels: Known
+) -> None:
+    """Writes the similarity index of n images, their `thumbnails` (n, height, width) or (n, height, width, 3)."""
     np.savez_compressed(
         path,
-        ids=np.array([f"train-{number}" for number in range(len(data))]),
-        embeddings=answers.embedding.astype(np.float16),
-        thumbnails=data.images[:, 0].numpy(),
-        labels=np.where(given, data.labels.numpy(), answers.predicted).astype(np.uint8),
-        label_given=given,
+        ids=np.array(ids),
+        embeddings=embeddings.astype(np.float16),
+        thumbnails=thumbnails,
+        labels=labels.indices.astype(np.int32),
+        label_given=labels.given,
     )
 
 
-def write_manifest(
-    folder: Path,
-    settings: TrainingSettings,
-    data: Dataset,
-    metrics: dict[str, Metric],
-    novelty_threshold: float,
-    device: torch.device,
-    commit: str | None,
-    served: ServedModel,
-    knowledge: str = "none",
-) -> Manifest:
-    """Declares the files in `folder` a bundle: to be called last.
-
-    `metrics` holds "test_accuracy" and "test_refused", `novelty_threshold` is what `fit_novelty` answers; `device` is
-    where the weights were trained, `commit` the code's as it was then (`provenance.git_commit`); `served` is
-    the network in the graph.
-    """
-    score = metrics["test_accuracy"]
+def write_manifest(folder: Path, described: Described) -> Manifest:
+    """Declares the files in `folder` a bundle: to be called last."""
     graph = onnx.load(folder / MODEL).graph
     inputs, outputs = (tuple(_spec(value) for value in values) for values in (graph.input, graph.output))
-    channels, height, width = data.image_shape
     manifest = Manifest(
-        name=settings.name,
+        **vars(described),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=commit,
-        protocol=PROTOCOL.format(score=score, data=data, images=len(data), labels=settings.labels),
-        knowledge=knowledge,
         files={name: sha256(folder / name) for name in (MODEL, INDEX)},
-        input=InputSpec(data.kind, height, width, channels),
-        network={
-            "name": type(served.classifier.backbone).__name__,
-            "widths": list(settings.widths),
-            "features": outputs[2].shape[1],
-            "parameters": count_parameters(served),
-        },
         inputs=inputs,
         outputs=outputs,
-        class_names=data.class_names,
-        novelty_threshold=novelty_threshold,
-        metrics=metrics,
-        training={**plain(settings), **conditions(device)},
         packages=packages(),
     )
     manifest.save(folder)
     return manifest
+
+
+def described_network(served: ServedModel, widths: Sequence[int]) -> dict[str, Any]:
+    """What a manifest tells of a network."""
+    return {
+        "name": type(served.classifier.backbone).__name__,
+        "widths": list(widths),
+        "features": served.classifier.backbone.dim,
+        "parameters": count_parameters(served),
+    }
 
 
 def retract_manifest(folder: Path) -> None:

@@ -9,11 +9,16 @@ from torch.nn import functional as F
 Shape = tuple[int, int, int]
 """Channels, height and width of one image."""
 Widths = tuple[int, int, int]
-"""Channels of a backbone's three convolutions."""
+"""Channels of a backbone's three convolutions, or of its three stages."""
+STEM_SIDE = 32
+"""Largest side of a `PictureBackbone`'s maps."""
 
 
 class FeatureExtractor(Protocol):
     """What the classifier, the novelty head and the exported graph need of a backbone, in two steps."""
+
+    dim: int
+    """Numbers in the features of one image."""
 
     def maps(self, images: Tensor, /) -> Tensor:
         """(n, channels, height, width) uint8 → the last feature maps, flat: (n, maps) float32."""
@@ -69,6 +74,52 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.features(self.maps(images))
+
+
+class PictureBackbone(nn.Module):
+    """A small convolutional network for pictures of anything, a `FeatureExtractor`.
+
+    The stem's stride brings pictures of any size to maps of at most 32×32, so that larger pictures cost little more;
+    residual layers (He et al. 2016, arXiv:1512.03385).
+
+    Args:
+        shape: of the images; at least 16 pixels a side.
+    """
+
+    def __init__(self, shape: Shape, widths: Widths) -> None:
+        super().__init__()
+        channels, height, width = shape
+        first, second, third = widths
+        self.dim = third
+        stride = -(-min(height, width) // STEM_SIDE)
+        self.layers = nn.Sequential(
+            Preprocess(),
+            *_block(channels, first, kernel=3 if stride == 1 else 2 * stride + 1, stride=stride, pooling=2),
+            *_block(first, second),
+            Residual(*_block(second, second)),
+            *_block(second, third, stride=2),
+            Residual(*_block(third, third)),
+        )
+
+    def maps(self, images: Tensor) -> Tensor:
+        """(n, channels, height, width) uint8 → (n, third * rows * columns) float32."""
+        maps: Tensor = self.layers(images)
+        return maps.flatten(1)
+
+    def features(self, maps: Tensor) -> Tensor:
+        """(n, maps) → (n, `dim`) float32: the mean over rows and columns."""
+        return maps.view(len(maps), self.dim, -1).mean(dim=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.features(self.maps(images))
+
+
+class Residual(nn.Sequential):
+    """Layers whose output is added to their input."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        added: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
+        return maps + added
 
 
 class ProjectionHead(nn.Sequential):

@@ -8,7 +8,8 @@ import torch
 from models.manifest import INDEX, MODEL, BundleError, InputSpec, Manifest
 from serving.model import load_model
 from tests.training.networks import SHAPE, small_classifier
-from training import card, export
+from training import card, export, graphs
+from training.__main__ import describe, write_index
 from training.data.dataset import Dataset, forget_labels
 from training.evaluate import accuracy, share
 from training.experiments.article import article_classifier
@@ -76,7 +77,7 @@ def test_the_file_is_one_carries_no_paths_and_is_reproducible(served: ServedMode
     content = graph.read_bytes()
     for word in (b"site-packages", b"training/networks.py", b"pkg.torch"):
         assert word not in content
-    assert {one.domain: one.version for one in onnx.load(graph).opset_import} == {"": export.OPSET}
+    assert {one.domain: one.version for one in onnx.load(graph).opset_import} == {"": graphs.OPSET}
     export.write_onnx(served, tmp_path / MODEL, SHAPE)
     assert (tmp_path / MODEL).read_bytes() == content
 
@@ -87,13 +88,14 @@ def test_a_bundle_that_was_just_written_is_served(served: ServedModel, sample: D
     export.retract_manifest(tmp_path)
     export.write_onnx(served, tmp_path / MODEL, SHAPE)
     answers = export.run_onnx(tmp_path / MODEL, data.images.numpy())
-    export.write_index(tmp_path / INDEX, data, answers)
+    write_index(tmp_path / INDEX, data, answers)
     with pytest.raises(BundleError, match=r"manifest.json"):
         load_model(tmp_path, "cpu", 1)
     score = accuracy(answers.predicted, sample.labels.numpy())
     threshold = float(np.median(answers.novelty))
     metrics = {"test_accuracy": score, "test_refused": share(answers.novelty > threshold)}
-    manifest = export.write_manifest(tmp_path, settings, data, metrics, threshold, torch.device("cpu"), "abc", served)
+    described = describe(settings, data, served, metrics, threshold, torch.device("cpu"), "abc")
+    manifest = export.write_manifest(tmp_path, described)
     assert Manifest.load(tmp_path) == manifest
     assert manifest.metrics == metrics
     assert manifest.training["widths"] == [16, 16, 32]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from models.manifest import InputSpec
 from training.data.errors import DataError as DataError
 
 UNLABELLED = -1
@@ -32,6 +33,12 @@ class Dataset:
         """Channels, height and width."""
         _, channels, height, width = self.images.shape
         return channels, height, width
+
+    @property
+    def input(self) -> InputSpec:
+        """Such an image, as the manifest tells it."""
+        channels, height, width = self.image_shape
+        return InputSpec(self.kind, height, width, channels)
 
     @property
     def is_labelled(self) -> Tensor:

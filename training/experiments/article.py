@@ -20,6 +20,7 @@ class ArticleBackbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.dim = 32
         self.maps = nn.Sequential(Preprocess(), *_convolutions(), nn.Flatten())  # (n, 32)
 
     def features(self, maps: Tensor) -> Tensor:
