@@ -10,7 +10,7 @@ from training.data.archive import archive_reader, list_archive
 from training.data.errors import DataError
 from training.data.folder import MAX_BYTES, Entry, Listing, Reader, folder_reader, list_folder
 from training.data.labels import read_table
-from training.data.layouts import SUFFIXES, TABLE, by_folders, by_table
+from training.data.layouts import OTHER_PICTURES, SUFFIXES, TABLE, by_folders, by_table
 from training.data.layouts import Record as Record
 from training.data.names import counted, encodable, folded, listed, shown
 
@@ -76,11 +76,12 @@ def collect(source: Path) -> Collection:
         layout = by_table(read_table(_content(reader(root), entries[table]), table), entries, table, root)
     records = sorted(layout.records, key=lambda record: record.name)
     _check(records, listing, source)
-    problems = [*listing.problems, *layout.problems, *_left_out(entries, records, table), *_too_large(entries, records)]
-    notes = [*layout.notes]
+    other_pictures, others = _left_out(entries, records, table)
+    problems = [*listing.problems, *layout.problems, *other_pictures, *_too_large(entries, records), *_alike(records)]
+    notes = [*layout.notes, *others]
     if listing.hidden:
         notes.append(f"{counted(len(listing.hidden), 'hidden name')} left out: {listed(listing.hidden)}")
-    return Collection(root, tuple(records), (*problems, *_alike(records)), tuple(notes), entries)
+    return Collection(root, tuple(records), tuple(problems), tuple(notes), entries)
 
 
 def _located(source: Path) -> tuple[Path, str | None]:
@@ -111,11 +112,15 @@ def _check(records: list[Record], listing: Listing, source: Path) -> None:
         raise DataError(f"{text}: {only}. {HOW.capitalize()}; if the classes lie one folder deeper, give that folder")
 
 
-def _left_out(entries: Iterable[str], records: list[Record], table: str | None) -> Iterator[str]:
+def _left_out(entries: Iterable[str], records: list[Record], table: str | None) -> tuple[list[str], list[str]]:
+    """Problems and notes about files that were not taken for pictures."""
     taken = {record.name for record in records} | {table}
     left = [name for name in entries if name not in taken]
-    if left:
-        yield f"{counted(len(left), 'file')} left out, no pictures by the ends of their names: {listed(left)}"
+    pictures = [name for name in left if PurePosixPath(name).suffix.casefold() in OTHER_PICTURES]
+    others = [name for name in left if name not in set(pictures)]
+    problem = f"{counted(len(pictures), 'file')} of a format that is not read: save as JPEG or PNG: {listed(pictures)}"
+    note = f"{counted(len(others), 'file')} left out, no pictures by the ends of their names: {listed(others)}"
+    return [problem] * bool(pictures), [note] * bool(others)
 
 
 def _too_large(entries: Mapping[str, Entry], records: list[Record]) -> Iterator[str]:

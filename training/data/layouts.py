@@ -16,6 +16,11 @@ SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
 }  # fmt: skip
 """Of files that are taken for pictures, in any case."""
+OTHER_PICTURES = {
+    ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".xcf", ".ppm", ".pgm", ".dcm", ".nef", ".cr2", ".cr3",
+    ".arw", ".dng", ".raw", ".pdf", ".mp4", ".mov", ".avi",
+}  # fmt: skip
+"""Suffixes of pictures that are not read: leaving them out is worth more than a note."""
 TRAIN, TEST, UNLABELLED = "train", "test", {"unlabelled", "unlabeled"}
 VALIDATION = {"val", "valid", "validation", "dev"}
 """Folders beside `train` that are trained on like it."""

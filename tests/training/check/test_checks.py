@@ -60,7 +60,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     files["train/cat/copy.jpg"] = files["train/cat/002.jpeg"]
     files["train/cat/cut.jpg"] = files["train/cat/003.jpeg"][:300]
     files["train/cat/white.png"] = messy.encoded(Image.new("RGB", (9, 9), "white"), "PNG")
-    files["train/cat/notes.txt"] = b"..."
+    files["train/cat/notes.HEIC"] = b"..."
     files["train/Cat/000.jpg"] = pictures("x", 1, kind=6)["x/000.jpeg"]
     files["train/.git/x"] = b""
     return checked(planted(root, files), tmp_path_factory.mktemp("cache"))
@@ -102,7 +102,7 @@ def test_everything_planted_is_told_in_order_of_weight(report: Report) -> None:
     assert "“owl” has 40 labels, “Cat” 1." in texts["note: Classes of unlike size"]
     problems = [one.text for one in report.findings if one.title == "Files and labels"]
     assert problems == [
-        "1 file left out, no pictures by the ends of their names: train/cat/notes.txt.",
+        "1 file of a format that is not read: save as JPEG or PNG: train/cat/notes.HEIC.",
         "Classes whose names differ only in upper and lower case: Cat, cat: one class?",
     ]
     assert all(one.advice or one.title in ("Files and labels", "How it is read") for one in report.findings)

@@ -53,9 +53,12 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert len(collection.records) == 2
     assert collection.problems == (
         "1 name left out: no plain files: cat/pipe.jpg",
-        "4 files left out, no pictures by the ends of their names: dog/a.heic, dog/b.heic, dog/c.heic and 1 more",
+        "3 files of a format that is not read: save as JPEG or PNG: dog/a.heic, dog/b.heic, dog/c.heic",
     )
-    assert collection.notes == ("2 hidden names left out: .git, cat/._1.jpg",)
+    assert collection.notes == (
+        "1 file left out, no pictures by the ends of their names: dog/notes.txt",
+        "2 hidden names left out: .git, cat/._1.jpg",
+    )
 
 
 def test_links_lead_nowhere_but_to_files_of_the_folder(tmp_path: Path) -> None:

@@ -149,4 +149,4 @@ def test_a_table_may_be_given_itself(tmp_path: Path) -> None:
 def test_a_file_of_any_name_may_have_a_label(tmp_path: Path) -> None:
     collection = collected(tmp_path, "path,label\nraw,cat\n4.jpg,dog\n", ("raw", "other", "4.jpg"))
     assert labels(collection) == {"4.jpg": "dog", "raw": "cat"}
-    assert collection.problems == ("1 file left out, no pictures by the ends of their names: other",)
+    assert collection.notes == ("1 file left out, no pictures by the ends of their names: other",)

@@ -124,6 +124,18 @@ def test_pixels_are_the_services(mess: Messy) -> None:
     assert list(stream(mess.collection, mess.infos, SPECS[0], 2, chosen=[])) == []
 
 
+def test_a_zip_is_read_in_place(mess: Messy, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "photos"), "zip", mess.root.parent, mess.root.name)
+    collection = collect(tmp_path / "photos.zip")
+    infos = scan(collection, tmp_path / "cache", SPECS)
+    names = [record.name for record in mess.collection.records]
+    assert [record.name for record in collection.records] == names
+    assert infos == mess.infos
+    (pixels,) = prepared(mess.collection, mess.infos, SPECS[:1], mess.cache)
+    assert (prepared(collection, infos, SPECS[:1], tmp_path / "cache")[0] == pixels).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "photos.zip"]
+
+
 def test_a_stream_may_be_left(mess: Messy) -> None:
     batches = stream(mess.collection, mess.infos, SPECS[0], batch_size=1)
     next(batches)
