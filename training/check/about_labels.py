@@ -95,6 +95,7 @@ def _examples(known: Known, names: Sequence[str]) -> Iterator[tuple[Shown, ...]]
 
 
 def _listed(known: Known, names: Sequence[str]) -> str:
-    """The names, and a file of the first."""
-    example = next((record.name for record in known.collection.records if record.label == names[0]), "")
+    """The names, and a file of the first, one that can be read if there is one."""
+    records = [*known.good, *known.collection.records]
+    example = next((record.name for record in records if record.label == names[0]), "")
     return f"{listed(names)}; first file {shown(example)}"
