@@ -8,9 +8,10 @@ PRESET_ARGS = $(if $(PRESET),$(or $(PRESET_$(PRESET)),$(error there is no PRESET
 # NAME and DATA count on the command line alone: systems and shells set such variables for ends of their own.
 given = $(findstring command,$(origin $1))
 BUNDLE = $(if $(call given,NAME),--model-dir "models/$$NAME")
+OWN = $(if $(call given,DATA)$(call given,NAME),own)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help bundle serve check no-data train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
+.PHONY: help bundle serve check no-data own train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -33,8 +34,16 @@ check: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## lo
 no-data:
 	@echo "error: say where your pictures are: make check DATA=photos/" >&2; exit 1
 
-train-export: $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/; PRESET=fast trains fewer epochs
-	$(VENVS)/dev/bin/python -m training $(PRESET_ARGS) $(ARGS)
+train-export: $(OWN) $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/ (PRESET=fast: fewer epochs); DATA=photos/ NAME=photos trains on your pictures
+	$(VENVS)/dev/bin/python $(if $(OWN),-m training.own --data "$$DATA" --name "$$NAME",-m training $(PRESET_ARGS)) $(ARGS)
+
+own: # are both given, and is the name free?
+	@test -n "$$DATA" || { echo "error: say where your pictures are: make train-export DATA=photos/ NAME=photos" >&2; exit 1; }
+	@case "$$NAME" in '' | . | .. | */* | .* | *[[:space:]]*) \
+		echo "error: give your model a name without spaces and slashes: make train-export DATA=photos/ NAME=photos" >&2; exit 1;; esac
+	@test "$$NAME" != digits || { echo "error: models/digits is the bundle that comes with fewlabel: give another NAME" >&2; exit 1; }
+	@test ! -e "models/$$NAME" -o -f "models/$$NAME/manifest.json" || { \
+		echo "error: models/$$NAME is a folder that holds no bundle: give another NAME" >&2; exit 1; }
 
 benchmark-accuracy: $(VENVS)/dev/.ready ## repeat the experiments with several seeds and renew the table in training/README.md
 	$(VENVS)/dev/bin/python -m training.experiments.benchmark $(ARGS)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.networks import Backbone
-from training.views.digits import ViewSettings
+from training.networks import AnyBackbone
+from training.views import Views
 
 COLLAPSED_RANK = 4.0
 COLLAPSED_UNIFORMITY = -0.5
@@ -42,7 +42,7 @@ class Diagnosis:
 
 
 @torch.no_grad()
-def diagnose(backbone: Backbone, images: Tensor, labelled: Tensor, labels: Tensor, views: ViewSettings) -> Diagnosis:
+def diagnose(backbone: AnyBackbone, images: Tensor, labelled: Tensor, labels: Tensor, views: Views) -> Diagnosis:
     """Figures of the backbone on uint8 `images` and on the `labelled` ones, (n, channels, height, width) both.
 
     Changes neither weights nor mode nor any random state.

@@ -92,6 +92,8 @@ class PictureBackbone(nn.Module):
         first, second, third = widths
         self.dim = third
         stride = -(-min(height, width) // STEM_SIDE)
+        rows, columns = ((-(-side // stride) // 2 + 1) // 2 for side in (height, width))
+        self._positions = rows * columns
         self.layers = nn.Sequential(
             Preprocess(),
             *_block(channels, first, kernel=3 if stride == 1 else 2 * stride + 1, stride=stride, pooling=2),
@@ -108,7 +110,7 @@ class PictureBackbone(nn.Module):
 
     def features(self, maps: Tensor) -> Tensor:
         """(n, maps) → (n, `dim`) float32: the mean over rows and columns."""
-        return maps.view(len(maps), self.dim, -1).mean(dim=2)
+        return maps.view(-1, self.dim, self._positions).mean(dim=2)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.features(self.maps(images))
@@ -120,6 +122,10 @@ class Residual(nn.Sequential):
     def forward(self, maps: Tensor) -> Tensor:
         added: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
         return maps + added
+
+
+AnyBackbone = Backbone | PictureBackbone
+"""What can be pretrained."""
 
 
 class ProjectionHead(nn.Sequential):
@@ -168,15 +174,35 @@ class NoveltyHead(nn.Module):
         """(n, maps) → (n,) float32; without a bias, which would add a node to the served graph."""
         return F.relu(self.hidden(maps)) @ self.weights
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, _embedding: Tensor | None = None) -> Tensor:
         """(n, maps) → (n,) float32 in [0, 1]."""
         return self.log_odds(maps).sigmoid()
+
+
+class NeighbourNovelty(nn.Module):
+    """How far an image is from all that are known: half of one minus the cosine to the k-th nearest of a bank.
+
+    Sun et al. 2022 (arXiv:2204.06507), with cosines.
+
+    Args:
+        bank: (m, dim) float32 unit vectors, m at least `k`.
+    """
+
+    def __init__(self, bank: Tensor, k: int = 5) -> None:
+        super().__init__()
+        self.bank: Tensor = nn.Buffer(bank.T.contiguous())
+        self.k = k
+
+    def forward(self, _maps: Tensor, embedding: Tensor) -> Tensor:
+        """(n, dim) unit vectors → (n,) float32 in [0, 1]."""
+        cosines = (embedding @ self.bank).topk(self.k, dim=1).values[:, -1]
+        return (0.5 - cosines / 2).clamp(0, 1)
 
 
 class ServedModel(nn.Module):
     """What is exported: uint8 images → float32 logits, probabilities, unit-norm embedding and novelty."""
 
-    def __init__(self, classifier: Classifier, novelty: NoveltyHead) -> None:
+    def __init__(self, classifier: Classifier, novelty: nn.Module) -> None:
         super().__init__()
         self.classifier = classifier
         self.novelty = novelty
@@ -187,7 +213,8 @@ class ServedModel(nn.Module):
         features = self.classifier.backbone.features(maps)
         logits = self.classifier.head(features)
         # 1e-6 rather than the default 1e-12, which is 0 in float16: a blank image's features may all be 0.
-        return logits, logits.softmax(dim=1), F.normalize(features, dim=1, eps=1e-6), self.novelty(maps)
+        embedding = F.normalize(features, dim=1, eps=1e-6)
+        return logits, logits.softmax(dim=1), embedding, self.novelty(maps, embedding)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -21,7 +21,7 @@ from training.data.dataset import Dataset
 from training.evaluate import accuracy
 from training.export import Answers
 from training.loop import History
-from training.views.digits import ViewSettings
+from training.views import Views
 
 DPI = 110
 MAP_POINTS = 2000
@@ -29,7 +29,7 @@ MAP_POINTS = 2000
 
 
 def draw(
-    folder: Path, views: ViewSettings, data: Dataset, history: dict[str, History], test: Dataset, answers: Answers
+    folder: Path, views: Views, data: Dataset, history: dict[str, History], test: Dataset, answers: Answers
 ) -> None:
     """Writes all pictures into `folder`; `answers` are the exported model's to the test images."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def draw(
     embedding_map(folder / "embeddings.png", test, answers.embedding)
 
 
-def view_pairs(path: Path, images: Tensor, settings: ViewSettings) -> None:
+def view_pairs(path: Path, images: Tensor, settings: Views) -> None:
     """Images above two random views of each: the positive pairs of contrastive learning."""
     generator = torch.Generator(device=images.device).manual_seed(0)
     shown = images[:10]

@@ -78,6 +78,14 @@ class Predicted:
         """Mean of the recalls."""
         return float(self.recalls.mean())
 
+    def balanced_interval(self) -> tuple[float, float]:
+        """95 % interval of the balanced accuracy: a mean of shares, each of its own cases (normal approximation)."""
+        counts = np.bincount(self.labels)
+        counts = counts[counts > 0]
+        smoothed = (self.recalls * counts + 1) / (counts + 2)  # a recall of 0 or 1 has an interval too
+        reach = 1.96 * float(np.sqrt((smoothed * (1 - smoothed) / counts).sum())) / len(counts)
+        return max(0.0, self.balanced_accuracy - reach), min(1.0, self.balanced_accuracy + reach)
+
 
 class SoftLabeller:
     """Spreads labels over images with these features.

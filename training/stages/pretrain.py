@@ -2,16 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from training.diagnostics import Diagnosis
-from training.loop import History, Run, Stage
-from training.networks import Backbone, ProjectionHead
+from training.loop import History, Run, Stage, StageSettings
+from training.networks import AnyBackbone, ProjectionHead
+from training.views import Views
 from training.views.digits import ViewSettings
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """Contrastive loss of two (n, dim) float32 projections, row i of both from image i: () float32."""
+
+
+class Pretraining(StageSettings, Protocol):
+    """What this stage reads of its settings."""
+
+    @property
+    def views(self) -> Views: ...
+
+    def epochs_of(self, images: int) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -31,11 +42,15 @@ class PretrainSettings:
     views: ViewSettings = ViewSettings(rotation_degrees=15.0, scale=0.2, shear=0.25, translate_pixels=2.0)
     """The random transforms: wider than where labels are taught, since here no label can break."""
 
+    def epochs_of(self, _images: int) -> int:
+        """Passes over so many images."""
+        return self.epochs
+
 
 def pretrain(
-    backbone: Backbone,
+    backbone: AnyBackbone,
     images: Tensor,
-    settings: PretrainSettings,
+    settings: Pretraining,
     run: Run,
     objective: Objective,
     diagnose: Callable[[], Diagnosis] | None = None,
@@ -52,4 +67,6 @@ def pretrain(
         views = settings.views.apply(images[batch].repeat(2, 1, 1, 1), run.generator)
         return objective(*run.forward(model, views).chunk(2))
 
-    return Stage(run, "pretrain", model, settings, diagnose=diagnose).epochs(settings.epochs, len(images), loss)
+    return Stage(run, "pretrain", model, settings, diagnose=diagnose).epochs(
+        settings.epochs_of(len(images)), len(images), loss
+    )

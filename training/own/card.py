@@ -1,0 +1,45 @@
+"""The model card of a bundle of a person's own images: what it was trained on, how good it is, what it is not for."""
+
+from pathlib import Path
+
+import numpy as np
+
+from models.manifest import Manifest
+from training.data.dataset import UNLABELLED
+from training.data.names import shown
+from training.own.made import Made
+from training.soft_labels import Predicted
+
+TEMPLATE = Path(__file__).with_name("card.md")
+"""The text, as `str.format` takes it."""
+FEW = 5
+
+
+def write_card(folder: Path, manifest: Manifest, made: Made, cases: Predicted) -> None:
+    """Writes `folder`/README.md; `cases` are what its figures are about."""
+    labels = made.pictures.labels[made.training]
+    counts = np.bincount(labels[labels != UNLABELLED], minlength=len(manifest.class_names))
+    rows = [
+        f"| {shown(name)} | {count:,} | {_recall(cases, number)} |"
+        for number, (name, count) in enumerate(zip(manifest.class_names, counts, strict=True))
+    ]
+    metrics = [
+        f"| {name.replace('_', ' ')} | {one.value:.1%} | {one.low:.1%} to {one.high:.1%} | {one.n:,} |"
+        for name, one in manifest.metrics.items()
+    ]
+    few = [name for name, count in zip(manifest.class_names, counts, strict=True) if count < FEW]
+    text = TEMPLATE.read_text(encoding="utf-8").format(
+        manifest=manifest,
+        images=len(made.training),
+        labels=int(counts.sum()),
+        metrics="\n".join(metrics),
+        classes="\n".join(rows),
+        few=f"Classes with fewer than {FEW} labels, which it hardly knows: {', '.join(few)}." if few else "",
+        commit=manifest.git_commit or "unknown",
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _recall(cases: Predicted, number: int) -> str:
+    chosen = cases.labels == number
+    return f"{(cases.answers[chosen] == number).mean():.0%} of {chosen.sum():,}" if chosen.any() else "–"

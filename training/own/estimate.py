@@ -1,0 +1,71 @@
+"""How long a training will take, and how much memory and disk, told before it begins."""
+
+import sys
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from training.encoders import Encoder
+from training.loop import Optimisation, Run, seeded_generator
+from training.networks import Classifier, PictureBackbone, select_device
+from training.own.pictures import Pictures
+from training.own.settings import OwnSettings
+
+TRIED = 3
+"""Steps that are timed."""
+OTHER_S = 30.0
+"""Checks, pictures of the report, export and verification, about."""
+BASE_MB = 900
+"""Memory of the libraries, about."""
+
+
+def tell(pictures: Pictures, training: int, encoder: Encoder | None, settings: OwnSettings) -> None:
+    """Says it on stderr; what the cache already holds makes it shorter."""
+    side, channels = settings.size or pictures.side(), pictures.channels()
+    step = seconds_a_image((channels, side, side), len(pictures.class_names), settings)
+    seconds = settings.student.epochs_of(training) * training * step + OTHER_S
+    if not pictures.held_out.any():
+        seconds *= 1.25
+    disk = len(pictures) * side * side * channels
+    if encoder:
+        seconds += len(pictures) * encoding_s(encoder)
+        disk += len(pictures) * 4 * 1280
+    else:
+        seconds += settings.pretrain.epochs_of(training) * training * 2 * step
+    memory = BASE_MB + (len(pictures) * side * side * channels * 2 + training * 1280 * 16) // 1_000_000
+    print(
+        f"this will take about {seconds / 60:.0f} minutes, {memory / 1000:.1f} GB of memory and "
+        f"{max(disk // 1_000_000, 1):,} MB in {settings.cache}/",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def seconds_a_image(shape: tuple[int, int, int], classes: int, settings: OwnSettings) -> float:
+    """Time that the student takes to learn from one image once."""
+    size, views = settings.student.batch_size, settings.student.views
+    run = Run(seeded_generator(0, select_device()))
+    backbone = PictureBackbone(shape, settings.widths)
+    student = run.place(Classifier(backbone, nn.Linear(backbone.dim, classes)))
+    optimisation = Optimisation(student, settings.student, TRIED + 1)
+    images = torch.zeros((size, *shape), dtype=torch.uint8, device=run.device)
+
+    def step() -> None:
+        optimisation.step(run.forward(student, views.apply(images, run.generator)).logsumexp(dim=1).mean())
+
+    step()
+    started = time.perf_counter()
+    for _ in range(TRIED):
+        step()
+    return (time.perf_counter() - started) / TRIED / size
+
+
+def encoding_s(encoder: Encoder) -> float:
+    """Time that the encoder takes for one image."""
+    run, images = encoder.opened(), np.zeros((16, 3, encoder.side, encoder.side), np.uint8)
+    run(images)
+    started = time.perf_counter()
+    run(images)
+    return (time.perf_counter() - started) / len(images)

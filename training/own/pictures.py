@@ -1,0 +1,88 @@
+"""The usable files of a collection with their labels: what training reads of a person's folder."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.manifest import InputSpec
+from training.data.collection import Collection, Record
+from training.data.dataset import UNLABELLED
+from training.data.info import FileInfo
+from training.data.scan import prepared, stream
+
+SMALLEST, LARGEST, STEP = 24, 64, 4
+"""Pixels along each side of what a served network sees, unless told: the least, the most, and what they divide by."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The files that can be used, in the collection's order; every array has an entry for each."""
+
+    collection: Collection
+    infos: Sequence[FileInfo]
+    """Of every record, usable or not."""
+    cache: Path
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Paths relative to the folder."""
+        return [record.name for record, info in self._pairs if info.good]
+
+    @cached_property
+    def held_out(self) -> NDArray[np.bool_]:
+        """(n,): whether the file is of the test split."""
+        return np.array([record.held_out for record, info in self._pairs if info.good])
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that can be learnt: those of usable files that are not held out."""
+        learnt = {record.label for record, info in self._pairs if info.good and not record.held_out}
+        return tuple(sorted(name for name in learnt if name is not None))
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class indices, or UNLABELLED; also for a test file of a class that cannot be learnt."""
+        index = {name: number for number, name in enumerate(self.class_names)}
+        found = [index.get(record.label or "", UNLABELLED) for record, info in self._pairs if info.good]
+        return np.array(found, np.int64)
+
+    @property
+    def _pairs(self) -> list[tuple[Record, FileInfo]]:
+        return list(zip(self.collection.records, self.infos, strict=True))
+
+    @property
+    def good(self) -> list[FileInfo]:
+        """What is known of each file."""
+        return [info for info in self.infos if info.good]
+
+    def seen(self, spec: InputSpec) -> NDArray[np.uint8]:
+        """What a model with this input sees of each: (n, height, width) or (n, height, width, 3)."""
+        (pixels,) = prepared(self.collection, self.infos, [spec], self.cache)
+        return pixels
+
+    def batches(
+        self, spec: InputSpec, size: int, chosen: Sequence[int]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """The same of `chosen` files, batch by batch, with their places; kept nowhere."""
+        return stream(self.collection, self.infos, spec, size, chosen)
+
+    def channels(self) -> int:
+        """1 where no picture has a colour, else 3."""
+        return 1 if all(info.gray for info in self.good) else 3
+
+    def side(self) -> int:
+        """Pixels along each side that a served network sees, unless told: about as many as the pictures have."""
+        shorter = float(np.median([min(info.width, info.height) for info in self.good]))
+        return int(np.clip(shorter // STEP * STEP, SMALLEST, LARGEST))
+
+    def square(self) -> bool:
+        """Whether nearly all pictures are about square, so that it does not matter how they come to a square."""
+        ratios = np.array([info.width / info.height for info in self.good])
+        return bool((np.abs(np.log(ratios)) < 0.05).mean() > 0.95)

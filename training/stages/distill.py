@@ -1,0 +1,69 @@
+"""Distillation: a network learns what a teacher says of every image (Hinton et al. 2015, arXiv:1503.02531).
+
+The teacher's probabilities are fixed: a product with what the network's own moving average answers, as `finetune` has
+it, lost 4 points on CIFAR-10 (training/experiments/LOG.md). The moving average of the weights is the result.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+
+from training.loop import History, Run, Stage
+from training.networks import Classifier
+from training.views.pictures import PictureViews
+
+SETTLING = 10_000
+"""Images that the averaged weights' normalisation is measured on, at most: the average of its statistics fits less."""
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """How the student learns."""
+
+    images: int = 900_000
+    """Images that it sees in all, however often each."""
+    epochs: int = 15
+    """Passes over all images, at least."""
+    batch_size: int = 128
+    """Images a step, at most."""
+    decay: float = 0.99
+    """Decay of the moving average, a step."""
+    learning_rate: float = 6e-3
+    """AdamW's peak learning rate."""
+    weight_decay: float = 1e-2
+    """AdamW's decoupled weight decay."""
+    views: PictureViews = PictureViews()
+    """The random transforms."""
+
+    def epochs_of(self, images: int) -> int:
+        """Passes over so many images."""
+        return max(self.epochs, round(self.images / images))
+
+
+def distill(
+    name: str, student: Classifier, images: Tensor, targets: Tensor, settings: DistillSettings, run: Run
+) -> tuple[Classifier, History]:
+    """Trains `student` in place; returns its moving average.
+
+    Args:
+        name: the stage's, for checkpoint and progress.
+        images: (n, channels, height, width) uint8, n at least `batch_size`.
+        targets: (n, classes) float32, rows sum to 1.
+    """
+    average = get_ema_multi_avg_fn(settings.decay)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(student, multi_avg_fn=average, use_buffers=True).eval()
+    stage = Stage(run, name, student, settings, {"averaged": averaged}, lambda: averaged.update_parameters(student))
+
+    def loss(batch: Tensor) -> Tensor:
+        return F.cross_entropy(run.forward(student, settings.views.apply(images[batch], run.generator)), targets[batch])
+
+    history = stage.epochs(settings.epochs_of(len(images)), len(images), loss)
+    some = torch.randperm(len(images), generator=run.generator, device=run.device)[:SETTLING]
+    update_bn((images[batch] for batch in torch.split(some, settings.batch_size)), averaged)
+    averaged.eval()
+    result = averaged.module
+    assert isinstance(result, Classifier)
+    return result, history
