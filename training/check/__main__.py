@@ -15,13 +15,15 @@ from training.data.errors import DataError
 from training.data.names import counted
 from training.data.scan import prepared, scan
 
+INTERRUPTED = 130
+
 
 def run(settings: CheckSettings) -> Report:
-    """Folder → report, page and JSON; raises DataError where there is nothing to check."""
+    """Folder → report, page and JSON; raises DataError where there is no picture to check."""
     for folder in (settings.output, settings.cache):
         if settings.data.is_dir() and folder.resolve().is_relative_to(settings.data.resolve()):
             raise DataError(f"{folder}: lies in the folder of pictures, where nothing is written: give another one")
-    collection = collect(settings.data)
+    collection = collect(settings.data, labels_needed=False)
     infos = scan(collection, settings.cache, [THUMBNAIL])
     (thumbnails,) = prepared(collection, infos, [THUMBNAIL], settings.cache)
     report = check(collection, infos, thumbnails, settings.cache)
@@ -47,13 +49,16 @@ def say(line: str) -> None:
 
 
 def main() -> int:
-    """Returns the exit code: 0, with warnings too, or 1 where no training is possible, after saying why."""
+    """Returns the exit code: 0, with warnings too; 1 where no training is possible, after saying why; 130 at Ctrl-C."""
     settings = tyro.cli(CheckSettings, prog="python -m training.check")
     try:
         report = run(settings)
     except (DataError, OSError) as error:
         say(f"error: {error}")
         return 1
+    except KeyboardInterrupt:
+        say("stopped; what was looked at is remembered")
+        return INTERRUPTED
     return 1 if report.impossible else 0
 
 

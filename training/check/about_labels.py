@@ -24,6 +24,7 @@ def impossible(known: Known) -> Iterator[Finding]:
     if len(trained) < 2:
         have = f"only “{shown(trained[0])}” has" if trained else "none has"
         text = f"Of {counted(len(known.classes), 'class', 'classes')} {have} a label on a picture that can be read."
+        text = text if known.classes else "No picture has a label."
         yield Finding("error", "Nothing to tell apart", text, "Label readable pictures of two classes or more.")
 
 
@@ -68,7 +69,7 @@ def about_classes(known: Known) -> Iterator[Finding]:
     unlearnt = [one.name for one in known.classes if not one.labelled]
     few = [one.name for one in known.classes if 0 < one.labelled < FEW]
     if unlearnt:
-        text = f"{_counted(unlearnt)} without a readable picture to train on: {_listed(known, unlearnt)}."
+        text = f"{_counted(unlearnt)} without a label on a readable picture to train on: {_listed(known, unlearnt)}."
         yield Finding("warning", "Classes that cannot be learnt", text, "Label some, or delete the class.")
     if few:
         advice = "Label more: one to learn from and one to check by are the least."

@@ -3,16 +3,17 @@
 Nothing is ever unpacked to disk.
 """
 
+import lzma
 import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from training.data.errors import DataError
-from training.data.folder import JUNK, MAX_BYTES, TOO_LARGE, Entry, Listing, Reader
+from training.data.folder import JUNK, MAX_BYTES, TOO_LARGE, Entry, Listing, Reader, by_name
 from training.data.names import counted, listed, shown
 
 MAX_MEMBERS = 1_000_000
@@ -35,11 +36,11 @@ def list_archive(path: Path) -> Listing:
     _check_bounds(path, members)
     stamp = path.stat().st_mtime_ns
     refused, links, hidden = list[str](), list[str](), list[str]()
-    found: dict[str, Entry] = {}
+    found: list[Entry] = []
     for position, member in enumerate(members):
         name = _name(member)
         parts = PurePosixPath(name).parts
-        if member.is_dir() or any(part.casefold() in JUNK or part == ".DS_Store" for part in parts):
+        if member.is_dir() or not parts or any(part.casefold() in JUNK or part == ".DS_Store" for part in parts):
             continue
         if _leads_elsewhere(name):
             refused.append(name)
@@ -49,24 +50,28 @@ def list_archive(path: Path) -> Listing:
             hidden.append(name)
         else:
             name = "/".join(parts)
-            found[name] = Entry(name, str(position), member.file_size, f"{member.file_size}:{member.CRC}:{stamp}")
+            key = f"{position}:{member.CRC}"
+            found.append(Entry(name, key, member.file_size, f"{member.file_size}:{member.CRC}:{stamp}"))
     told = {"refused: they lead out of the zip": refused, "left out: symbolic links": links}
     problems = (f"{counted(len(names), 'name')} {why}: {listed(names)}" for why, names in told.items() if names)
-    return Listing(tuple(sorted(_unwrapped(found))), tuple(problems), tuple(hidden))
+    entries, same = by_name(found)
+    return Listing(tuple(sorted(_unwrapped(list(entries)))), (*problems, *same), tuple(hidden))
 
 
 def archive_reader(path: Path) -> Reader:
-    """Reads files of the zip, by their position in it."""
+    """Reads files of the zip, by their position in it and the CRC that stands there."""
     archive = _opened(path)
-    members = archive.infolist()
+    members = {f"{position}:{member.CRC}": member for position, member in enumerate(archive.infolist())}
 
     def read(key: str) -> bytes:
-        member = members[int(key)]
+        member = members.get(key)
+        if member is None:
+            raise DataError("the zip is another one by now: run again")
         if member.file_size > MAX_BYTES:
             raise DataError(TOO_LARGE)
         try:
             return archive.read(member)  # no more than `file_size`
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError) as error:
             raise DataError(f"cannot be read from the zip ({error})") from error
 
     return read
@@ -107,10 +112,10 @@ def _leads_elsewhere(name: str) -> bool:
     return name.startswith("/") or bool(PureWindowsPath(name).drive) or ".." in PurePosixPath(name).parts
 
 
-def _unwrapped(found: dict[str, Entry]) -> Iterator[Entry]:
+def _unwrapped(found: Sequence[Entry]) -> Iterator[Entry]:
     """The files without the one folder around all of them, if there is one."""
-    tops = Counter(name.partition("/")[0] if "/" in name else "" for name in found)
+    tops = Counter(entry.name.partition("/")[0] if "/" in entry.name else "" for entry in found)
     top = next(iter(tops), "")
     wrapped = len(tops) == 1 and top and top.casefold() not in KEEPS_ITS_MEANING
-    for name, entry in found.items():
-        yield entry._replace(name=name.removeprefix(f"{top}/")) if wrapped else entry
+    for entry in found:
+        yield entry._replace(name=entry.name.removeprefix(f"{top}/")) if wrapped else entry

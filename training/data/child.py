@@ -78,7 +78,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
     Image.init()
-    read = reader(Path(os.fsdecode(bytes.fromhex(order["root"]))))
+    try:
+        read = reader(Path(os.fsdecode(bytes.fromhex(order["root"]))))
+    except DataError as error:  # of a zip that is gone
+        send(replies, {"error": str(error)})
+        return
     limit_memory(SPARE_BYTES + BYTES_PER_PIXEL * MAX_PIXELS)
     send(replies, {})
     while (keys := receive(files)) is not None:

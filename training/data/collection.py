@@ -1,7 +1,7 @@
 """A person's folder, zip or table of pictures → which file has which label. Reads no picture and writes nothing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -58,10 +58,11 @@ def _content(read: Reader, entry: Entry) -> bytes:
         raise DataError(f"{shown(entry.name)}: {error}") from error
 
 
-def collect(source: Path) -> Collection:
+def collect(source: Path, *, labels_needed: bool = True) -> Collection:
     """The pictures of a folder, of a zip, or those around a table of labels (`.csv`), with their labels.
 
-    Raises DataError, saying what to do, where there is nothing to train on.
+    Raises DataError, saying what to do, where there is no picture or, where labels are needed, no two classes have one;
+    where they are not, a note tells that.
     """
     root, table = _located(source)
     listing = list_folder(root) if root.is_dir() else list_archive(root)
@@ -75,10 +76,13 @@ def collect(source: Path) -> Collection:
             raise DataError(f"{shown(table)}: hidden, or a link out of its folder: give it another name or place")
         layout = by_table(read_table(_content(reader(root), entries[table]), table), entries, table, root)
     records = sorted(layout.records, key=lambda record: record.name)
-    _check(records, listing, source)
+    _check_pictures(records, listing, source)
+    lacking = _lacking(records)
+    if lacking and labels_needed:
+        raise DataError(". ".join([f"{shown(str(source))}: {lacking}", *listing.problems, *layout.problems]))
     other_pictures, others = _left_out(entries, records, table)
     problems = [*listing.problems, *layout.problems, *other_pictures, *_too_large(entries, records), *_alike(records)]
-    notes = [*layout.notes, *others]
+    notes = [*layout.notes, *others, *([lacking] if lacking else [])]
     if listing.hidden:
         notes.append(f"{counted(len(listing.hidden), 'hidden name')} left out: {listed(listing.hidden)}")
     return Collection(root, tuple(records), tuple(problems), tuple(notes), entries)
@@ -91,6 +95,8 @@ def _located(source: Path) -> tuple[Path, str | None]:
         return source, None
     if not source.exists():
         raise DataError(f"{text}: there is no such folder or file; {HOW}")
+    if not source.is_file():
+        raise DataError(f"{text}: neither a folder nor a plain file; {HOW}")
     if source.suffix.casefold() in (".csv", ".tsv"):
         return source.parent, encodable(source.name)
     if source.suffix.casefold() == ".zip":
@@ -98,18 +104,25 @@ def _located(source: Path) -> tuple[Path, str | None]:
     raise DataError(f"{text}: neither a folder, nor a .zip or .csv file; unpack other archives first")
 
 
-def _check(records: list[Record], listing: Listing, source: Path) -> None:
-    """Raises DataError where no training is possible."""
-    text, classes = shown(str(source)), {record.label for record in records if record.label and not record.held_out}
+def _check_pictures(records: Sequence[Record], listing: Listing, source: Path) -> None:
+    """Raises DataError where there are none."""
     if not records:
         found = Counter(PurePosixPath(entry.name).suffix.casefold() for entry in listing.entries).most_common(3)
         suffixes = ", ".join(f"{shown(suffix) or 'no suffix'} ({count:,})" for suffix, count in found) or "nothing"
-        raise DataError(f"{text}: no picture in it, only {suffixes}; pictures end in {', '.join(sorted(SUFFIXES))}")
+        ends = ", ".join(sorted(SUFFIXES))
+        why = f"{shown(str(source))}: no picture in it, only {suffixes}; pictures end in {ends}"
+        raise DataError(". ".join([why, *listing.problems]))
+
+
+def _lacking(records: Sequence[Record]) -> str | None:
+    """Why labels do not suffice for a training, and what to do."""
+    classes = {record.label for record in records if record.label and not record.held_out}
     if not classes:
-        raise DataError(f"{text}: none of its {counted(len(records), 'picture')} to train on has a label: {HOW}")
+        return f"none of its {counted(len(records), 'picture')} to train on has a label: {HOW}"
     if len(classes) == 1:
-        only = f"only one class, '{shown(classes.pop() or '')}', has labels; there is nothing to tell apart"
-        raise DataError(f"{text}: {only}. {HOW.capitalize()}; if the classes lie one folder deeper, give that folder")
+        only = f"only one class, '{shown(classes.pop())}', has labels; there is nothing to tell apart"
+        return f"{only}. {HOW.capitalize()}; if the classes lie one folder deeper, give that folder"
+    return None
 
 
 def _left_out(entries: Iterable[str], records: list[Record], table: str | None) -> tuple[list[str], list[str]]:

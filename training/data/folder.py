@@ -1,7 +1,9 @@
 """The files of a folder, and what of it is left alone. Nothing is ever written there."""
 
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +46,20 @@ def list_folder(root: Path) -> Listing:
     """Every file below `root` but hidden ones; raises DataError when the folder itself cannot be read."""
     walk = _Walk(root)
     walk.all_below()
-    return Listing(tuple(sorted(walk.found)), walk.problems(), tuple(sorted(walk.hidden)))
+    entries, same = by_name(walk.found)
+    return Listing(tuple(sorted(entries)), (*walk.problems(), *same), tuple(sorted(walk.hidden)))
+
+
+def by_name(found: Iterable[Entry]) -> tuple[Iterable[Entry], list[str]]:
+    """The last entry of each name, and a line about the others."""
+    names: dict[str, Entry] = {}
+    same = []
+    for entry in found:
+        if entry.name in names:
+            same.append(entry.name)
+        names[entry.name] = entry
+    why = "left out: another file has the same name"
+    return names.values(), [f"{counted(len(same), 'file')} {why}: {listed(same)}"] * bool(same)
 
 
 class _Walk:
@@ -67,8 +82,9 @@ class _Walk:
                 with os.scandir(f"{self.root}/{below}") as entries:
                     for entry in entries:
                         key = f"{below}/{entry.name}" if below else entry.name
-                        if self._take(entry, key):
-                            waiting.append(key)
+                        with suppress(FileNotFoundError):  # deleted meanwhile
+                            if self._take(entry, key):
+                                waiting.append(key)
             except OSError as error:
                 if not below:
                     raise DataError(f"{shown(str(self.root))}: cannot be read ({error.strerror})") from error
@@ -115,7 +131,9 @@ def folder_reader(root: Path) -> Reader:
 
     def read(key: str) -> bytes:
         try:
-            with open(f"{root}/{key}", "rb") as file:  # noqa: PTH123 - a Path takes longer than a small file
+            with open(f"{root}/{key}", "rb", opener=_unwaiting) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise DataError("no plain file any more")
                 content = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})") from error
@@ -124,3 +142,8 @@ def folder_reader(root: Path) -> Reader:
         return content
 
     return read
+
+
+def _unwaiting(path: str, flags: int) -> int:
+    """Opens a file; a pipe that has taken its place does not keep anyone waiting."""
+    return os.open(path, flags | os.O_NONBLOCK)

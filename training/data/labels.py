@@ -19,8 +19,12 @@ SPLIT_COLUMN = "split"
 HELD_OUT = {"test", "testing", "holdout", "held_out", "held-out"}
 TRAINED_ON = {"", "train", "training"}
 DELIMITERS = ",;\t"
+END = "\0"
+"""Stands behind the last row while a table is read; in no text."""
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """A first line by which Excel is told the delimiter."""
+MAX_DEPTH = 50
+"""Folders above a file that are tried."""
 UPLOADED = re.compile(r".*/data/upload/(?:\d+/)?([0-9a-f]{8}-(.+))")
 LOCAL = re.compile(r".*/data/local-files/\?d=(.+)")
 """Label Studio's addresses of uploaded files, which get a random prefix, and of files on its own disk."""
@@ -30,10 +34,15 @@ class Row(NamedTuple):
     """What a row says of one file."""
 
     line: int
-    paths: tuple[str, ...]
-    """How the file may be called, likeliest first; the first is what the table says."""
+    path: str
+    """As the table says."""
     label: str | None
     held_out: bool
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """How the file may be called, likeliest first."""
+        return possible_paths(self.path)
 
 
 @dataclass(frozen=True)
@@ -50,32 +59,44 @@ class Table:
 def read_table(content: bytes, name: str) -> Table:
     """The rows of a CSV file; raises DataError, naming the file, where columns are missing or it cannot be read."""
     text, notes = _decoded(content, name)
-    if chosen := SEPARATOR_LINE.match(text):
-        text = text[chosen.end() :]
+    rows = _cells(text, name)
+    _, header = next(rows, (1, []))
+    columns, odd = _Columns(header, name), _Odd()
+    read = tuple(columns.row(cells, line, odd) for line, cells in rows)
+    return Table(read, columns.split is not None, tuple(odd.problems(name)), (*notes, *odd.notes(name)))
+
+
+def _cells(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the number of its first line."""
+    chosen = SEPARATOR_LINE.match(text)
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = chosen[1] if chosen else max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(f"{text}\n{END}", newline=""), delimiter=delimiter, skipinitialspace=True)
+    line = 1
     try:
-        header = next((cells for cells in reader if any(cells)), [])
-        columns = _Columns(header, name)
-        rows, odd = [], _Odd()
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append(columns.row(cells, reader.line_num, odd))
+        for number, cells in enumerate(reader):
+            if END in cells[-1:]:
+                return
+            if END in "".join(cells[-1:]):
+                raise DataError(f"{shown(name)}, line {line}: a quotation mark has no second one")
+            if any(cell.strip() for cell in cells) and not (chosen and number == 0):
+                yield line, cells
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{shown(name)}, line {reader.line_num}: no CSV that can be read ({error})") from error
-    return Table(tuple(rows), columns.split is not None, tuple(odd.problems(name)), (*notes, *odd.notes(name)))
+        raise DataError(f"{shown(name)}, line {line}: no CSV that can be read ({error})") from error
 
 
 def _decoded(content: bytes, name: str) -> tuple[str, list[str]]:
     """Text of the encodings that spreadsheets save."""
+    wide, notes = content.startswith((b"\xff\xfe", b"\xfe\xff")), []
     try:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return content.decode("utf-16"), []
-        return content.decode("utf-8-sig"), []
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
-        note = f"{shown(name)} is no UTF-8 and was read as Windows-1252: save it as UTF-8 if names look wrong"
-        return content.decode("cp1252", "replace"), [note]
+        text = content.decode("cp1252", "replace")
+        notes.append(f"{shown(name)} is no UTF-8 and was read as Windows-1252: save it as UTF-8 if names look wrong")
+    if END in text:
+        raise DataError(f"{shown(name)}: no text that can be read: save it as CSV in UTF-8")
+    return text, notes
 
 
 class _Odd:
@@ -111,7 +132,7 @@ class _Columns:
             found = f"its first row is {listed(list(header), 8)}" if any(header) else "it is empty"
             wanted = "the first row must name the columns, for example path,label,split"
             raise DataError(f"{shown(name)}: no column {lacking} (or {', '.join(known[1:])}); {found}: {wanted}")
-        self.path, self.label = path, label
+        self.path, self.label, self.name = path, label, name
 
     def row(self, cells: Sequence[str], line: int, odd: _Odd) -> Row:
         """One row; what is odd about it is noted."""
@@ -125,7 +146,9 @@ class _Columns:
         if split not in HELD_OUT | TRAINED_ON:
             odd.splits.append(split)
         label = composed(labels[0]) if len(labels) == 1 else None
-        return Row(line, possible_paths(cell(self.path)), label, split in HELD_OUT)
+        if label and len(label.splitlines()) > 1:
+            raise DataError(f"{shown(self.name)}, line {line}: a label of several lines: is a quotation mark missing?")
+        return Row(line, cell(self.path), label, split in HELD_OUT)
 
 
 def _labels(cell: str) -> list[str]:
@@ -133,11 +156,17 @@ def _labels(cell: str) -> list[str]:
     if cell.startswith(("{", "[")):
         try:
             value = json.loads(cell)
-            choices = value.get("choices", []) if isinstance(value, dict) else value
-            return [str(choice).strip() for choice in ([choices] if isinstance(choices, str) else choices)]
-        except (ValueError, TypeError, RecursionError):  # a label that only begins like JSON
+            choices = value["choices"] if isinstance(value, dict) else value
+            choices = [choices] if isinstance(choices, str) else choices or []
+            return [_whole(str(choice)).strip() for choice in choices if choice is not None]
+        except (KeyError, ValueError, TypeError, RecursionError):  # a label that only begins like JSON
             pass
     return [cell] if cell else []
+
+
+def _whole(text: str) -> str:
+    """JSON can say halves of characters, which no file takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def possible_paths(value: str) -> tuple[str, ...]:
@@ -154,6 +183,6 @@ def possible_paths(value: str) -> tuple[str, ...]:
 
 
 def _shorter(path: str) -> Iterator[str]:
-    """The path, and what is left of it without its first folders."""
-    parts = [part for part in path.split("/") if part]
+    """The path, and what is left of it without its first folders; the last ones of very many."""
+    parts = [part for part in path.split("/") if part][-MAX_DEPTH:]
     yield from ("/".join(parts[first:]) for first in range(len(parts)))

@@ -115,7 +115,7 @@ def by_table(table: Table, entries: Iterable[str], name: str, root: Path) -> Lay
         if len(found) == 1:
             rows[found[0]].append(row)
         else:
-            (ambiguous if found else missing).append(f"{row.paths[0]} (line {row.line})")
+            (ambiguous if found else missing).append(f"{row.path} (line {row.line})")
     if table.rows and not rows:
         raise DataError(f"{shown(name)}: no row names a file in {shown(str(root))}: {listed(missing + ambiguous)}")
     _check_contradictions(rows, name)

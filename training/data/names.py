@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 LISTED = 3
 """How many names a message tells before it counts the rest."""
+LONG = 300
+"""Characters of a name that it tells."""
 
 
 def encodable(name: str) -> str:
@@ -20,8 +22,12 @@ def shown(name: str) -> str:
 
 def listed(names: Sequence[str], most: int = LISTED) -> str:
     """The first names, and how many more there are."""
-    first = ", ".join(shown(name) for name in names[:most])
+    first = ", ".join(_short(shown(name)) for name in names[:most])
     return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONG else f"{name[: LONG // 2]}…{name[-LONG // 2 :]}"
 
 
 def counted(number: int, one: str, several: str | None = None) -> str:

@@ -94,11 +94,13 @@ class Process:
         specs = [asdict(spec) for spec in order.specs]
         try:
             child.send(self._files, {"root": root, "specs": specs, "known": len(order.known)}, order.known)
-            started = child.receive(self._replies) is not None
+            started = child.receive(self._replies)
         except OSError:
-            started = False
-        if not started:
+            started = None
+        if started != {}:
             self.end()
+            if started:
+                raise DataError(started["error"])
             raise RuntimeError(f"a process that decodes does not start: {Ended(self._child.wait()).why}")
 
     def ask(self, keys: Sequence[str]) -> list[Seen]:

@@ -14,21 +14,28 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from training.data.errors import writing_cache
+
 DIGEST = 32
 """Bytes of a SHA-256."""
 
 
 class Rows:
-    """Digest → row of a fixed `shape` and `dtype`; `key` says what the rows are."""
+    """Digest → row of a fixed `shape` and `dtype`; `key` says what the rows are.
+
+    Raises DataError, naming the folder, where it cannot be written.
+    """
 
     def __init__(self, folder: Path, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self.shape, self.dtype = shape, np.dtype(dtype)
         name = "-".join([key, "x".join(map(str, shape)), self.dtype.name])
         self._rows, self._digests = folder / f"{name}.rows", folder / f"{name}.digests"
         self._size = int(np.prod(shape)) * self.dtype.itemsize
         self._positions: dict[bytes, int] = {}
         self._digests_read = 0
+        with writing_cache(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             pass
 
@@ -61,7 +68,11 @@ class Rows:
     @contextmanager
     def _locked(self) -> "Iterator[tuple[IO[bytes], IO[bytes]]]":
         """Both files, whole, for this process alone; what others have added is known afterwards."""
-        with self._rows.open("ab+") as row_file, self._digests.open("ab+") as digest_file:
+        with (
+            writing_cache(self._folder),
+            self._rows.open("ab+") as row_file,
+            self._digests.open("ab+") as digest_file,
+        ):
             fcntl.flock(digest_file, fcntl.LOCK_EX)
             count = min(_length(row_file) // self._size, _length(digest_file) // DIGEST)
             for file, size in ((row_file, self._size), (digest_file, DIGEST)):

@@ -3,8 +3,10 @@
 Nothing is written but in the cache's folder, which can be deleted at any time.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,8 @@ from training.data.rows import Rows
 CACHE = Path("runs/cache")
 CHUNK_FILES, CHUNK_BYTES = 64, 8_000_000
 """What a process reads before it answers, at most: files, and bytes of files or of pixels."""
-KEPT_FILES, KEPT_BYTES = 4096, 64_000_000
-"""What is held in memory before it is written, at most: files, and bytes of pixels."""
+KEPT_FILES, KEPT_BYTES, KEPT_S = 4096, 64_000_000, 10.0
+"""What is held in memory before it is written, at most: files, bytes of pixels, and seconds of work."""
 
 Pixels = NDArray[np.uint8]
 
@@ -46,10 +48,10 @@ def scan(collection: Collection, cache: Path = CACHE, specs: Sequence[InputSpec]
             contents = catalogue.contents()
             known = b"".join(digest for digest, info in contents.items() if complete(info))
             keeper = _Keeper(catalogue, stores)
-            for name, seen in _seen(collection, missing, specs, known, "looking at files"):
-                infos[name] = contents[seen.info.digest] if seen.known else seen.info
-                keeper.take(name, seen._replace(info=infos[name]))
-            keeper.write()
+            with keeper:
+                for name, seen in _seen(collection, missing, specs, known, "looking at files"):
+                    infos[name] = contents[seen.info.digest] if seen.known else seen.info
+                    keeper.take(name, seen._replace(info=infos[name]))
     return [infos[record.name] for record in collection.records]
 
 
@@ -64,12 +66,11 @@ def prepared(
     stores = [_store(cache / code(), spec) for spec in specs]
     good = _good(collection, infos)
     missing = {digest: name for name, digest in good if not all(store.known([digest])[0] for store in stores)}
-    keeper = _Keeper(None, stores)
     names = {name: digest for digest, name in missing.items()}
-    for name, seen in _seen(collection, list(names), specs, b"", "preparing pictures"):
-        _check(name, seen, names[name])
-        keeper.take(name, seen)
-    keeper.write()
+    with _Keeper(None, stores) as keeper:
+        for name, seen in _seen(collection, list(names), specs, b"", "preparing pictures"):
+            _check(name, seen, names[name])
+            keeper.take(name, seen)
     digests = [digest for _, digest in good]
     return [store.read(digests) for store in stores]
 
@@ -148,19 +149,26 @@ def _chunks(collection: Collection, names: Sequence[str], specs: Sequence[InputS
 
 
 class _Keeper:
-    """Writes what was found to the cache, many files at a time."""
+    """Writes what was found to the cache, many files at a time; a context, which writes the last ones at any end."""
 
     def __init__(self, catalogue: Catalogue | None, stores: Sequence[Rows]) -> None:
         self._catalogue, self._stores = catalogue, stores
         self._files: list[tuple[str, Seen]] = []
-        self._bytes = 0
+        self._bytes, self._written = 0, time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.write()
 
     def take(self, name: str, seen: Seen) -> None:
         """Keeps one file; what may be otherwise the next time is left out."""
         if seen.lasting:
             self._files.append((name, seen))
             self._bytes += sum(row.nbytes for row in seen.rows)
-        if len(self._files) >= KEPT_FILES or self._bytes >= KEPT_BYTES:
+        late = time.monotonic() - self._written >= KEPT_S
+        if late or len(self._files) >= KEPT_FILES or self._bytes >= KEPT_BYTES:
             self.write()
 
     def write(self) -> None:
@@ -170,4 +178,4 @@ class _Keeper:
             store.add([seen.info.digest for seen in decoded], np.stack([seen.rows[place] for seen in decoded]))
         if self._catalogue:
             self._catalogue.add((name, seen.info) for name, seen in self._files)
-        self._files, self._bytes = [], 0
+        self._files, self._bytes, self._written = [], 0, time.monotonic()

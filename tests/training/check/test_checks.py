@@ -1,8 +1,6 @@
-"""The whole check: folders with something planted in them, what is told of it, the page, and the program."""
+"""The whole check: folders with something planted in them, what is told of it, and the page."""
 
 import json
-import re
-import shutil
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,14 +10,11 @@ import pytest
 from PIL import Image
 
 from tests.pictures import messy
-from training.check import __main__ as program
 from training.check.checks import check
 from training.check.copies import THUMBNAIL
 from training.check.page import write
 from training.check.report import Report
-from training.check.settings import CheckSettings
 from training.data.collection import collect
-from training.data.errors import DataError
 from training.data.scan import prepared, scan
 
 
@@ -96,7 +91,7 @@ def test_everything_planted_is_told_in_order_of_weight(report: Report) -> None:
     )
     assert texts["warning: Files that cannot be read"].startswith("1 file cannot be read; first train/cat/cut.jpg: ")
     assert texts["warning: Classes that cannot be learnt"].endswith(
-        "1 class without a readable picture to train on: elk; first file test/elk/000.jpeg."
+        "1 class without a label on a readable picture to train on: elk; first file test/elk/000.jpeg."
     )
     assert "2 classes of a single label: <script>, Cat;" in texts["warning: Classes of a single label"]
     assert "“owl” has 40 labels, “Cat” 1." in texts["note: Classes of unlike size"]
@@ -184,63 +179,3 @@ def test_many_classes_make_a_page_of_bounded_size(tmp_path: Path) -> None:
     assert write(report, tmp_path / "out").stat().st_size < 3_000_000
     bad = next(one for one in report.findings if one.title == "Files that cannot be read")
     assert len(bad.groups) == 10 + len(messy.BAD)
-
-
-def ran(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[int, str]:
-    monkeypatch.setattr("sys.argv", ["check", *options])
-    code = program.main()
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return code, captured.err
-
-
-def test_the_program_ends_with_0_and_warnings(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = messy.make(tmp_path / "photos", classes=3, each=8)
-    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "photos").rglob("*"))
-    options = ["--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
-    code, said = ran(capsys, monkeypatch, "--data", str(tmp_path / "photos"), *options)
-    assert code == 0
-    assert before == sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "photos").rglob("*"))
-    assert re.search(r"photos: \d+ of \d+ files can be used; 4 classes, \d+ labels, 0 unlabelled, 0 held out", said)
-    assert f"warning: Files that cannot be read. {1 + len(messy.BAD)} files cannot be read; first " in said
-    assert f"to see it: {tmp_path / 'out' / 'index.html'}" in said
-    findings = json.loads((tmp_path / "out" / "report.json").read_text())["findings"]
-    unread = next(one["groups"] for one in findings if one["title"] == "Files that cannot be read")
-    bad = {name for kind in [*messy.BAD, "broken"] for name in made[kind]}
-    assert {shown["name"] for (shown,) in unread} == bad
-    assert all(shown["note"] for (shown,) in unread)
-
-
-def test_the_program_ends_with_1_where_nothing_can_be_trained(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = ["--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
-    assert ran(capsys, monkeypatch, "--data", str(tmp_path / "none"), *options)[0] == 1
-    files = pictures("cat", 3) | {"dog/1.jpg": b"text"}
-    root = planted(tmp_path / "photos", files)
-    code, said = ran(capsys, monkeypatch, "--data", str(root), *options)
-    assert code == 1
-    assert "error: Nothing to tell apart. Of 2 classes only “cat” has a label on a picture that can be read." in said
-    assert "No training is possible yet." in (tmp_path / "out" / "index.html").read_text()
-    shutil.rmtree(tmp_path / "out")
-    files = {"cat/1.jpg": b"text", "dog/1.jpg": b"text"}
-    code, said = ran(capsys, monkeypatch, "--data", str(planted(tmp_path / "text", files)), *options)
-    assert code == 1
-    assert "Of 2 classes none has a label" in said
-    code, said = ran(capsys, monkeypatch, "--data", str(root), "--output", str(root / "out"))
-    assert code == 1
-    assert "lies in the folder of pictures, where nothing is written" in said
-    assert not (root / "out").exists()
-
-
-def test_data_must_be_given(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit):
-        ran(capsys, monkeypatch)
-    assert "--data" in capsys.readouterr().err
-
-
-def test_settings_name_no_folder_of_their_own() -> None:
-    with pytest.raises(DataError, match="there is no such folder"):
-        program.run(CheckSettings(Path("missing"), Path("out")))

@@ -11,6 +11,7 @@ from tests.training.data.tables import labels
 from training.data import archive
 from training.data.collection import collect
 from training.data.errors import DataError
+from training.data.scan import scan
 
 
 def zipped(path: Path, files: Mapping[str, bytes | str]) -> Path:
@@ -86,6 +87,44 @@ def test_zips_out_of_bounds_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(archive, "MAX_MEMBERS", 1)
     with pytest.raises(DataError, match="2 files, more than 1: unpack it"):
         collect(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_several_files_of_one_name_the_last_counts(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        for name, content in (("a/1.jpg", "1"), ("b/1.jpg", "2"), (".", ""), ("a/1.jpg", "3"), ("a//1.jpg", "4")):
+            made.writestr(name, content)
+    collection = collect(tmp_path / "a.zip")
+    assert list(labels(collection)) == ["a/1.jpg", "b/1.jpg"]
+    assert collection.read("a/1.jpg") == b"4"
+    assert collection.problems == ("2 files left out: another file has the same name: a/1.jpg, a/1.jpg",)
+    assert collection.notes == ()
+
+
+def test_a_zip_that_changes_meanwhile_gives_no_others_pictures(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"a/1.jpg": b"one", "b/1.jpg": b"two"})
+    collection = collect(path)
+    zipped(path, {"b/1.jpg": b"two", "a/1.jpg": b"one"})
+    with pytest.raises(DataError, match=r"a/1\.jpg: the zip is another one by now"):
+        collection.read("a/1.jpg")
+    infos = scan(collection, tmp_path / "cache")
+    assert [info.error for info in infos] == ["the zip is another one by now: run again"] * 2
+    path.unlink()
+    with pytest.raises(DataError, match=r"a\.zip: cannot be read \(No such file"):
+        scan(collection, tmp_path / "cache")
+
+
+def test_all_that_decompressors_raise_is_told(tmp_path: Path) -> None:
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = tmp_path / f"{method}.zip"
+        with zipfile.ZipFile(path, "w", method) as made:
+            made.writestr("a/1.jpg", bytes(range(256)) * 9)
+            made.writestr("b/1.jpg", b"")
+        content = bytearray(path.read_bytes())
+        content[38:70] = b"\xff" * 32
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a/1\.jpg: cannot be read from the zip"):
+            collect(path).read("a/1.jpg")
 
 
 def test_damaged_zips_are_named(tmp_path: Path) -> None:

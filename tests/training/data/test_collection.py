@@ -10,7 +10,7 @@ import pytest
 from tests.training.data.tables import labels, touched
 from training.data.collection import collect
 from training.data.errors import DataError
-from training.data.folder import MAX_BYTES
+from training.data.folder import MAX_BYTES, _Walk
 from training.data.layouts import SUFFIXES
 
 
@@ -126,6 +126,65 @@ def test_where_nothing_can_be_learnt_one_is_told_why(tmp_path: Path, names: list
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match=said):
         collect(touched(tmp_path / "data", names))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["1.jpg", "unlabelled/2.jpg"], "none of its 2 pictures to train on has a label: make a folder"),
+        (["cat/1.jpg", "3.jpg"], "only one class, 'cat', has labels"),
+        (["test/a/1.jpg", "test/b/1.jpg"], "none of its 2 pictures to train on has a label"),
+        (["a/1.jpg", "b/1.jpg"], None),
+    ],
+)
+def test_labels_may_be_lacking_where_none_are_needed(tmp_path: Path, names: list[str], said: str | None) -> None:
+    collection = collect(touched(tmp_path, names), labels_needed=False)
+    assert len(collection.records) == len(names)
+    assert collection.problems == ()
+    assert [said in note for note in collection.notes] == [True] if said else collection.notes == ()
+
+
+def test_pictures_are_needed_in_any_case(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no picture in it"):
+        collect(touched(tmp_path, ["notes.txt"]), labels_needed=False)
+
+
+def test_pictures_behind_links_are_told_where_there_are_no_others(tmp_path: Path) -> None:
+    touched(tmp_path, ["blobs/1"])
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "cat" / "1.jpg").symlink_to(tmp_path / "blobs" / "1")
+    with pytest.raises(DataError, match=r"no picture in it.*1 name left out: symbolic links .*: cat/1\.jpg"):
+        collect(tmp_path / "data")
+
+
+def test_files_that_go_meanwhile_take_no_others_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = _Walk._take
+
+    def taking(walk: _Walk, entry: "os.DirEntry[str]", key: str) -> bool:
+        if entry.name == "gone.jpg":
+            raise FileNotFoundError(2, "No such file or directory")
+        return take(walk, entry, key)
+
+    touched(tmp_path, ["a/1.jpg", "a/gone.jpg", "a/2.jpg", "b/1.jpg"])
+    monkeypatch.setattr(_Walk, "_take", taking)
+    collection = collect(tmp_path)
+    assert list(labels(collection)) == ["a/1.jpg", "a/2.jpg", "b/1.jpg"]
+    assert collection.problems == ()
+
+
+def test_names_that_are_written_alike_are_told(tmp_path: Path) -> None:
+    touched(tmp_path, ["a/1.jpg", "b/1.jpg", "b/\\xff.jpg"])
+    (tmp_path / "b" / os.fsdecode(b"\xff.jpg")).write_bytes(b"pixels")
+    collection = collect(tmp_path)
+    assert len(collection.records) == 3
+    assert collection.problems == ("1 file left out: another file has the same name: b/\\xff.jpg",)
+
+
+@pytest.mark.parametrize("name", ["pipe.zip", "pipe.csv"])
+def test_pipes_are_no_data(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="neither a folder nor a plain file"):
+        collect(tmp_path / name)
 
 
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:

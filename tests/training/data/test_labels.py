@@ -7,6 +7,7 @@ import pytest
 from tests.training.data.tables import labels, touched
 from training.data.collection import Collection, collect
 from training.data.errors import DataError
+from training.data.labels import possible_paths
 
 FILES = ("a/1.jpg", "a/2.jpg", "b/3.jpg", "4.jpg")
 
@@ -126,12 +127,41 @@ def test_splits_that_are_no_test_are_trained_on(tmp_path: Path) -> None:
             "path,label\na/1.jpg,cat\n4.jpg,dog\n\nA/1.jpg,dog\n4.jpg,cat\n",
             r"contradict each other: 4\.jpg is 'cat' \(line 6\) and 'dog' \(line 3\), and 1 picture more: keep one row",
         ),
-        (f'path,label\na/1.jpg,"{"x" * 200_000}"\n', r"labels\.csv, line \d: no CSV that can be read"),
+        (f'path,label\na/1.jpg,"{"x" * 200_000}"\n', r"labels\.csv, line 2: no CSV that can be read"),
+        ('path,label\n4.jpg,dog\n"a/1.jpg,cat\nb/3.jpg,dog\n', r"labels\.csv, line 3: a quotation mark has no second"),
+        ('path,label\na/1.jpg,"cat\n4.jpg,dog\nb/3.jpg,"', r"labels\.csv, line 2: a label of several lines"),
+        ("PK\3\4\0\0 a spreadsheet", r"labels\.csv: no text that can be read: save it as CSV in UTF-8"),
+        ("path,label\na/1.jpg,cat\n4.jpeg,dog\n", r"only one class, 'cat', .*1 row without a file: 4\.jpeg \(line 3\)"),
+        ("sep=;\npath;label\n\na/1.jpg;cat\na/1.jpg;dog\n", r"'cat' \(line 4\) and 'dog' \(line 5\)"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_told(tmp_path: Path, table: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
         collected(tmp_path, table)
+
+
+def test_json_may_say_nothing_or_odd_things(tmp_path: Path) -> None:
+    cells = ['"{""choices"":null}"', "[]", '"[""\\ud800""]"', '"[""dog""]"']
+    rows = "".join(f"{name},{cell}\n" for name, cell in zip(FILES, cells, strict=True))
+    collection = collected(tmp_path, f"path,label\n{rows}")
+    assert labels(collection) == {"4.jpg": "dog", "a/1.jpg": None, "a/2.jpg": None, "b/3.jpg": "\\ud800"}
+
+
+def test_accents_may_be_written_either_way(tmp_path: Path) -> None:
+    names = ["K\u00e4fer.jpg", "Ka\u0308fer.jpg"]
+    table = f"path,label\n{names[0]},bug\n{names[1]},bug\n4.jpg,dog\n"
+    assert labels(collected(tmp_path / "one", table, (names[1], "4.jpg"))) == {names[1]: "bug", "4.jpg": "dog"}
+    table = f"path,label\n{names[0]},bug\n{names[1]},dog\n"
+    assert labels(collected(tmp_path / "two", table, tuple(names))) == {names[0]: "bug", names[1]: "dog"}
+    with pytest.raises(DataError, match="contradict each other"):
+        collected(tmp_path / "three", table, (names[0],))
+
+
+def test_very_deep_paths_take_neither_time_nor_memory(tmp_path: Path) -> None:
+    deep = "".join(f"/{'x/' * 60_000}no{number}.jpg,cat\n" for number in range(20))
+    collection = collected(tmp_path, f"path,label\na/1.jpg,cat\n4.jpg,dog\n{deep}")
+    assert len(possible_paths(f"/{'x/' * 60_000}1.jpg")) <= 51
+    assert sum(len(problem) for problem in collection.problems) < 2000
 
 
 def test_a_table_may_be_given_itself(tmp_path: Path) -> None:
