@@ -72,6 +72,15 @@ def test_copies_come_after_all_others() -> None:
     assert sorted(chosen[:29] // 4) == list(range(1, 30))
 
 
+def test_a_burst_of_nearly_equal_images_gets_one() -> None:
+    vectors, of = clouds(500, *[1] * 500, spread=0.005)  # a second of the burst would gain most
+    labelled = none(len(of))
+    chosen = to_label(vectors, labelled, 501)
+    assert sorted(of[chosen]) == list(range(501))
+    labelled[np.flatnonzero(of == 0)[0]] = True
+    assert sorted(of[to_label(vectors, labelled, 500)]) == list(range(1, 501))
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_or_equal_images_are_all_chosen(n: int) -> None:
     for vectors in (np.ones((n, 4), np.float32), np.zeros((n, 4), np.float32), np.eye(n, 4, dtype=np.float32)):
