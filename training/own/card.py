@@ -12,15 +12,16 @@ from training.soft_labels import Predicted
 
 TEMPLATE = Path(__file__).with_name("card.md")
 """The text, as `str.format` takes it."""
+NETWORKS = ("served network", "encoder, whose figures are told as `encoder test`")
 FEW = 5
 
 
-def write_card(folder: Path, manifest: Manifest, made: Made, cases: Predicted) -> None:
-    """Writes `folder`/README.md; `cases` are what its figures are about."""
-    labels = made.pictures.labels[made.training]
+def write_card(folder: Path, manifest: Manifest, made: Made) -> None:
+    """Writes `folder`/README.md."""
+    labels = made.pictures.labels[made.pictures.training]
     counts = np.bincount(labels[labels != UNLABELLED], minlength=len(manifest.class_names))
     rows = [
-        f"| {shown(name)} | {count:,} | {_recall(cases, number)} |"
+        f"| {shown(name)} | {count:,} | {_recall(made.cases, number)} |"
         for number, (name, count) in enumerate(zip(manifest.class_names, counts, strict=True))
     ]
     metrics = [
@@ -30,9 +31,10 @@ def write_card(folder: Path, manifest: Manifest, made: Made, cases: Predicted) -
     few = [name for name, count in zip(manifest.class_names, counts, strict=True) if count < FEW]
     text = TEMPLATE.read_text(encoding="utf-8").format(
         manifest=manifest,
-        images=len(made.training),
+        images=len(made.pictures.training),
         labels=int(counts.sum()),
         metrics="\n".join(metrics),
+        costs="; ".join(f"{cost:.2f} ms for the {name}" for name, cost in zip(NETWORKS, made.costs_ms, strict=False)),
         classes="\n".join(rows),
         few=f"Classes with fewer than {FEW} labels, which it hardly knows: {', '.join(few)}." if few else "",
         commit=manifest.git_commit or "unknown",

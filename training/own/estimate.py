@@ -10,7 +10,7 @@ from torch import nn
 from training.encoders import Encoder
 from training.loop import Optimisation, Run, seeded_generator
 from training.networks import Classifier, PictureBackbone, select_device
-from training.own.pictures import Pictures
+from training.own.pipeline import Work
 from training.own.settings import OwnSettings
 
 TRIED = 3
@@ -21,11 +21,14 @@ BASE_MB = 900
 """Memory of the libraries, about."""
 
 
-def tell(pictures: Pictures, training: int, encoder: Encoder | None, settings: OwnSettings) -> None:
+def tell(work: Work, encoder: Encoder | None) -> None:
     """Says it on stderr; what the cache already holds makes it shorter."""
+    pictures, settings, training = work.pictures, work.settings, len(work.pictures.training)
     side, channels = settings.size or pictures.side(), pictures.channels()
     step = seconds_a_image((channels, side, side), len(pictures.class_names), settings)
-    seconds = settings.student.epochs_of(training) * training * step + OTHER_S
+    seconds = OTHER_S
+    if settings.serve == "student":
+        seconds += settings.student.epochs_of(training) * training * step
     if not pictures.held_out.any():
         seconds *= 1.25
     disk = len(pictures) * side * side * channels

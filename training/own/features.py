@@ -50,10 +50,9 @@ def encoded(pictures: Pictures, encoder: Encoder, resize: str, places: Sequence[
     return np.asarray(kept.read([digests[place] for place in wanted]), np.float32)
 
 
-def choose_resize(
-    pictures: Pictures, encoder: Encoder, wanted: str, training: NDArray[np.int64], settings: SoftLabelSettings
-) -> Chosen:
-    """The way to a square with which the labels of the `training` places are foretold best, by k-fold."""
+def choose_resize(pictures: Pictures, encoder: Encoder, wanted: str, settings: SoftLabelSettings) -> Chosen:
+    """The way to a square with which the labels to train on are foretold best, by k-fold."""
+    training = pictures.training
     ways = tuple(RESIZES) if wanted == "auto" else (wanted,)
     labelled = training[pictures.labels[training] != UNLABELLED]
     if len(ways) > 1 and (pictures.square() or len(labelled) <= settings.neighbours):

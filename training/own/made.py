@@ -1,17 +1,31 @@
-"""All that a bundle of a person's own images is written of."""
+"""What training made of a person's own images: all that a bundle is written of."""
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.manifest import InputSpec
 from training.export import Answers
 from training.loop import History
 from training.own.pictures import Pictures
-from training.own.pipeline import Features, Trained
+from training.own.pipeline import Features, SoftLabels
 from training.soft_labels import Predicted
+
+
+@dataclass(frozen=True)
+class Served:
+    """The network that goes into the bundle."""
+
+    spec: InputSpec
+    """What it sees."""
+    answers: Answers
+    """Its own to every picture, by onnxruntime."""
+    network: dict[str, Any]
+    """As the manifest tells it."""
+    fold: Predicted | None
+    """What labels were taken for that it had not seen; None where there is a test set."""
+    history: dict[str, History]
 
 
 @dataclass(frozen=True)
@@ -19,19 +33,18 @@ class Made:
     """Pictures, and what training made of them."""
 
     pictures: Pictures
-    training: NDArray[np.int64]
-    """Places of the images that were trained on."""
-    test: NDArray[np.int64]
-    """Places of the held-out images whose label is known and can be learnt."""
-    spec: InputSpec
     images: Tensor
-    """(n, channels, height, width) uint8, of all pictures."""
+    """(n, channels, height, width) uint8, of all pictures: small ones, to look at."""
     features: Features
-    trained: Trained
-    history: dict[str, History]
+    soft: SoftLabels
+    served: Served
+    encoder_tested: Predicted | None = None
+    """What the encoder with a linear head takes the test images for, where the student is served."""
+    costs_ms: tuple[float, ...] = ()
+    """Milliseconds that a picture takes on one core: of the served network, and of the encoder where it was tested."""
 
-    def cases(self, answers: Answers) -> Predicted:
-        """What the figures are about: the test split, or else one fold; `answers` are the model's to all images."""
-        if self.trained.fold:
-            return self.trained.fold
-        return Predicted(self.pictures.labels[self.test], answers.predicted[self.test])
+    @property
+    def cases(self) -> Predicted:
+        """What the figures are about: the test split, or else labels that the network had not seen."""
+        test = self.pictures.test
+        return self.served.fold or Predicted(self.pictures.labels[test], self.served.answers.predicted[test])

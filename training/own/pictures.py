@@ -53,6 +53,16 @@ class Pictures:
         found = [index.get(record.label or "", UNLABELLED) for record, info in self._pairs if info.good]
         return np.array(found, np.int64)
 
+    @cached_property
+    def training(self) -> NDArray[np.int64]:
+        """Places of the images that are trained on, labelled or not."""
+        return np.flatnonzero(~self.held_out)
+
+    @cached_property
+    def test(self) -> NDArray[np.int64]:
+        """Places of the held-out images whose class can be learnt."""
+        return np.flatnonzero(self.held_out & (self.labels != UNLABELLED))
+
     @property
     def _pairs(self) -> list[tuple[Record, FileInfo]]:
         return list(zip(self.collection.records, self.infos, strict=True))

@@ -47,24 +47,53 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training gives."""
+class SoftLabels:
+    """What a few labels say of every image to train on."""
 
-    student: Classifier
-    targets: NDArray[np.float32]
-    """(n, classes): soft labels of the images to train on."""
+    labeller: SoftLabeller
     scores: dict[Method, Predicted]
     """By k-fold, of each way to soft labels."""
     method: Method
+    """The one that was chosen."""
+
+    def targets(self, labels: Labels) -> NDArray[np.float32]:
+        """(n, classes), rows sum to 1, of (n,) class indices or UNLABELLED."""
+        return self.labeller.spread(labels, [self.method])[self.method]
+
+
+@dataclass(frozen=True)
+class Student:
+    """The small network that is served."""
+
+    classifier: Classifier
     fold: Predicted | None
-    """What the student, which had not seen these labels, took their images for; None where there is a test set."""
+    """What it took the images of labels for that it had not seen; None where there is a test set."""
     history: dict[str, History]
 
 
-def input_of(pictures: Pictures, settings: OwnSettings, resize: str) -> InputSpec:
-    """What the served network sees."""
-    side = settings.size or pictures.side()
-    return InputSpec(resize, side, side, pictures.channels())
+@dataclass(frozen=True)
+class Work:
+    """What there is to do: pictures, and how."""
+
+    pictures: Pictures
+    settings: OwnSettings
+    run: Run
+
+    @property
+    def labels(self) -> Labels:
+        """(n,), of the images to train on."""
+        return self.pictures.labels[self.pictures.training]
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.pictures.class_names)
+
+
+def input_of(work: Work, resize: str) -> InputSpec:
+    """What a student sees."""
+    side = work.settings.size or work.pictures.side()
+    return InputSpec(resize, side, side, work.pictures.channels())
 
 
 def tensor_of(pixels: NDArray[np.uint8]) -> Tensor:
@@ -72,15 +101,17 @@ def tensor_of(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(as_input(list(pixels)))
 
 
-def features_by(encoder: Encoder, pictures: Pictures, training: NDArray[np.int64], settings: OwnSettings) -> Features:
+def features_by(encoder: Encoder, work: Work) -> Features:
     """Those of an encoder, with the way to a square that the labels like best."""
-    chosen = choose_resize(pictures, encoder, settings.resize, training, settings.soft_labels)
-    values = encoded(pictures, encoder, chosen.resize, training.tolist())
+    pictures, settings = work.pictures, work.settings
+    chosen = choose_resize(pictures, encoder, settings.resize, settings.soft_labels)
+    values = encoded(pictures, encoder, chosen.resize, pictures.training.tolist())
     return Features(values, chosen.resize, chosen.scores, encoder.knowledge, None)
 
 
-def own_features(images: Tensor, settings: OwnSettings, run: Run, resize: str) -> tuple[Features, History]:
-    """Those of a network that learns from the images alone."""
+def own_features(images: Tensor, work: Work, resize: str) -> tuple[Features, History]:
+    """Those of a network that learns from `images` (n, channels, height, width) uint8 alone."""
+    settings, run = work.settings, work.run
     _, *shape = images.shape
     backbone = run.place(PictureBackbone((shape[0], shape[1], shape[2]), settings.widths))
     tuning = replace(settings.pretrain, batch_size=min(settings.pretrain.batch_size, len(images)))
@@ -99,40 +130,49 @@ def _pooled(backbone: PictureBackbone, images: Tensor) -> Tensor:
     return torch.cat([F.normalize(whole, dim=1), F.normalize(parts, dim=1)], dim=1)
 
 
-def train(
-    images: Tensor, labels: Labels, classes: int, features: Features, settings: OwnSettings, run: Run, tested: bool
-) -> Trained:
-    """Soft labels, then the student.
+def soften(work: Work, features: Features) -> SoftLabels:
+    """Chooses the way to soft labels by k-fold."""
+    settings = work.settings
+    frequencies = np.array(settings.frequencies, np.float32) if settings.frequencies else None
+    labeller = SoftLabeller(features.values, work.classes, settings.soft_labels, frequencies)
+    scores = labeller.hidden(work.labels)
+    return SoftLabels(labeller, scores, chosen_method(scores))
+
+
+def learn(images: Tensor, work: Work, soft: SoftLabels, backbone: PictureBackbone | None) -> Student:
+    """Trains the student, from a pretrained backbone where there is one.
+
+    Without a test set it first learns without one fold of the labels, which nothing has seen that it learns from, is
+    scored on these, and learns them afterwards.
 
     Args:
-        images: (n, channels, height, width) uint8 to train on. labels: (n,), or UNLABELLED.
-        tested: whether there is a test set; otherwise the student is scored on one fold of the labels first.
+        images: (n, channels, height, width) uint8 to train on.
     """
-    frequencies = np.array(settings.frequencies, np.float32) if settings.frequencies else None
-    labeller = SoftLabeller(features.values, classes, settings.soft_labels, frequencies)
-    scores = labeller.hidden(labels)
-    method = chosen_method(scores)
-    backbone = features.backbone or PictureBackbone(_shape(images), settings.widths)
-    student = run.place(Classifier(backbone, nn.Linear(backbone.dim, classes)))
+    labels, settings, run = work.labels, work.settings, work.run
+    _, channels, height, width = images.shape
+    backbone = backbone or PictureBackbone((channels, height, width), settings.widths)
+    student = run.place(Classifier(backbone, nn.Linear(backbone.dim, work.classes)))
     tuning = replace(settings.student, batch_size=min(settings.student.batch_size, len(images)))
 
-    def learn(name: str, student: Classifier, shown: Labels, tuning: DistillSettings) -> tuple[Classifier, History]:
-        targets = torch.from_numpy(labeller.spread(shown, [method])[method]).to(run.device)
-        return distill(name, student, images, targets, tuning, run)
+    def stage(name: str, student: Classifier, shown: Labels, tuning: DistillSettings) -> tuple[Classifier, History]:
+        return distill(name, student, images, torch.from_numpy(soft.targets(shown)).to(run.device), tuning, run)
 
-    fold, history = None, {}
-    if not tested:
-        known = np.flatnonzero(labels != UNLABELLED)
-        hidden = known[folds(labels[known], settings.soft_labels.folds)[0]]
-        shown = labels.copy()
-        shown[hidden] = UNLABELLED
-        student, history["student"] = learn("student", student, shown, tuning)
-        fold = Predicted(labels[hidden], answers_of(student, images[hidden]))
-        tuning = refined(tuning)
-    name = "refined" if fold else "student"
-    student, history[name] = learn(name, student, labels, tuning)
-    targets = labeller.spread(labels, [method])[method]
-    return Trained(student, targets, scores, method, fold, history)
+    if len(work.pictures.test):
+        student, history = stage("student", student, labels, tuning)
+        return Student(student, None, {"student": history})
+    hidden = first_fold(labels, settings.soft_labels.folds)
+    shown = labels.copy()
+    shown[hidden] = UNLABELLED
+    student, history = stage("student", student, shown, tuning)
+    fold = Predicted(labels[hidden], answers_of(student, images[torch.from_numpy(hidden)]))
+    student, further = stage("refined", student, labels, refined(tuning))
+    return Student(student, fold, {"student": history, "refined": further})
+
+
+def first_fold(labels: Labels, count: int) -> NDArray[np.int64]:
+    """Places of one of so many parts of the labels."""
+    known = np.flatnonzero(labels != UNLABELLED)
+    return np.sort(known[folds(labels[known], count)[0]])
 
 
 def refined(tuning: DistillSettings) -> DistillSettings:
@@ -141,6 +181,7 @@ def refined(tuning: DistillSettings) -> DistillSettings:
         tuning,
         images=round(tuning.images * REFINED),
         epochs=max(1, round(tuning.epochs * REFINED)),
+        most_epochs=max(1, round(tuning.most_epochs * REFINED)),
         learning_rate=tuning.learning_rate * REFINED,
     )
 
@@ -150,8 +191,3 @@ def answers_of(student: Classifier, images: Tensor) -> Labels:
     """(n,) class indices that the student answers."""
     student.eval()
     return torch.cat([student(batch).argmax(dim=1) for batch in torch.split(images, BATCH_SIZE)]).cpu().numpy()
-
-
-def _shape(images: Tensor) -> tuple[int, int, int]:
-    _, channels, height, width = images.shape
-    return channels, height, width

@@ -16,7 +16,6 @@ from sklearn.metrics import confusion_matrix
 
 from training.data.dataset import UNLABELLED
 from training.data.names import shown
-from training.export import Answers
 from training.own.made import Made
 from training.own.settings import OwnSettings
 from training.report import DPI, MAP_POINTS, curves
@@ -27,23 +26,25 @@ MOST = 48
 """Most doubted labels, and mistakes, that are shown."""
 
 
-def draw(folder: Path, made: Made, answers: Answers, settings: OwnSettings) -> None:
-    """Writes all pictures into `folder`; `answers` are the exported model's to all images."""
+def draw(folder: Path, made: Made, settings: OwnSettings) -> None:
+    """Writes all pictures into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    views(folder / "views.png", made, settings)
-    curves(folder / "curves.png", made.history)
-    contact_sheet(folder / "classes.png", made, answers)
+    if settings.serve == "student":
+        views(folder / "views.png", made, settings)
+    if made.served.history:
+        curves(folder / "curves.png", made.served.history)
+    contact_sheet(folder / "classes.png", made)
     doubted(folder / "doubted.png", made)
-    if len(made.test):
-        mistakes(folder / "mistakes.png", made, answers)
-        confusion(folder / "confusion.png", made, answers)
-    embedding_map(folder / "embeddings.png", made, answers)
+    if len(made.pictures.test):
+        mistakes(folder / "mistakes.png", made)
+        confusion(folder / "confusion.png", made)
+    embedding_map(folder / "embeddings.png", made)
 
 
 def views(path: Path, made: Made, settings: OwnSettings) -> None:
     """Images above three random views of each, as the student saw them."""
     generator = torch.Generator().manual_seed(0)
-    chosen = torch.from_numpy(made.training[:: max(1, len(made.training) // 10)][:10])
+    chosen = torch.from_numpy(made.pictures.training[:: max(1, len(made.pictures.training) // 10)][:10])
     images = made.images[chosen]
     rows = [images, *(settings.student.views.apply(images, generator) for _ in range(3))]
     figure, axes = plt.subplots(4, len(images), figsize=(len(images), 4.2), layout="constrained", squeeze=False)
@@ -53,15 +54,15 @@ def views(path: Path, made: Made, settings: OwnSettings) -> None:
     _save(figure, path)
 
 
-def contact_sheet(path: Path, made: Made, answers: Answers) -> None:
+def contact_sheet(path: Path, made: Made) -> None:
     """For each class pictures that have its label, framed, then unlabelled ones that the model is surest of."""
     labels, names = made.pictures.labels, made.pictures.class_names[:SHEET_CLASSES]
-    unlabelled = made.training[labels[made.training] == UNLABELLED]
+    unlabelled = made.pictures.training[labels[made.pictures.training] == UNLABELLED]
     figure, axes = _grid(len(names), SHEET_COLUMNS)
     for row, name in enumerate(names):
-        given = made.training[labels[made.training] == row][: SHEET_COLUMNS // 2]
-        guessed = unlabelled[answers.predicted[unlabelled] == row]
-        guessed = guessed[np.argsort(-answers.probabilities[guessed, row], kind="stable")]
+        given = made.pictures.training[labels[made.pictures.training] == row][: SHEET_COLUMNS // 2]
+        guessed = unlabelled[made.served.answers.predicted[unlabelled] == row]
+        guessed = guessed[np.argsort(-made.served.answers.probabilities[guessed, row], kind="stable")]
         chosen = [*given, *guessed][:SHEET_COLUMNS]
         for column, place in enumerate(chosen):
             _show(axes[row][column], made.images[place])
@@ -74,28 +75,28 @@ def contact_sheet(path: Path, made: Made, answers: Answers) -> None:
 
 def doubted(path: Path, made: Made) -> None:
     """Labels that the other labels contradict, surest first: the given class → what its fold was taken for."""
-    scores = made.trained.scores[made.trained.method]
-    known = made.training[made.pictures.labels[made.training] != UNLABELLED]
+    scores = made.soft.scores[made.soft.method]
+    known = made.pictures.training[made.pictures.labels[made.pictures.training] != UNLABELLED]
     wrong = np.flatnonzero(scores.labels != scores.answers)
     captions = [_caption(made, scores.labels[case], scores.answers[case]) for case in wrong[:MOST]]
     _tiles(path, made, known[wrong[:MOST]], captions)
 
 
-def mistakes(path: Path, made: Made, answers: Answers) -> None:
+def mistakes(path: Path, made: Made) -> None:
     """Test pictures named wrong, most confident first: true class → predicted one, and its probability."""
-    truth, predicted = made.pictures.labels[made.test], answers.predicted[made.test]
-    confidence = answers.probabilities[made.test].max(axis=1)
+    truth, predicted = made.pictures.labels[made.pictures.test], made.served.answers.predicted[made.pictures.test]
+    confidence = made.served.answers.probabilities[made.pictures.test].max(axis=1)
     wrong = np.flatnonzero(truth != predicted)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST]
     captions = [f"{_caption(made, truth[case], predicted[case])}\n{confidence[case]:.0%}" for case in wrong]
-    _tiles(path, made, made.test[wrong], captions)
+    _tiles(path, made, made.pictures.test[wrong], captions)
 
 
-def confusion(path: Path, made: Made, answers: Answers) -> None:
+def confusion(path: Path, made: Made) -> None:
     """Shares of each true class (rows) that are named so (columns), on the test split."""
     names = [shown(name)[:20] for name in made.pictures.class_names]
-    truth = made.pictures.labels[made.test]
-    matrix = confusion_matrix(truth, answers.predicted[made.test], labels=range(len(names)))
+    truth = made.pictures.labels[made.pictures.test]
+    matrix = confusion_matrix(truth, made.served.answers.predicted[made.pictures.test], labels=range(len(names)))
     shares = matrix / matrix.sum(axis=1, keepdims=True).clip(1)
     size = min(4 + 0.3 * len(names), 20)
     figure, axis = plt.subplots(figsize=(size, size), layout="constrained")
@@ -111,14 +112,14 @@ def confusion(path: Path, made: Made, answers: Answers) -> None:
     _save(figure, path)
 
 
-def embedding_map(path: Path, made: Made, answers: Answers) -> None:
+def embedding_map(path: Path, made: Made) -> None:
     """t-SNE (van der Maaten & Hinton 2008) of embeddings, coloured by class: labels as crosses, guesses as dots."""
-    places = made.training[np.random.default_rng(0).permutation(len(made.training))[:MAP_POINTS]]
+    places = made.pictures.training[np.random.default_rng(0).permutation(len(made.pictures.training))[:MAP_POINTS]]
     points = TSNE(metric="cosine", random_state=0, perplexity=min(30, (len(places) - 1) / 3)).fit_transform(
-        answers.embedding[places]
+        made.served.answers.embedding[places]
     )
     given = made.pictures.labels[places] != UNLABELLED
-    classes = np.where(given, made.pictures.labels[places], answers.predicted[places])
+    classes = np.where(given, made.pictures.labels[places], made.served.answers.predicted[places])
     figure, axis = plt.subplots(figsize=(8, 7), layout="constrained")
     colours = plt.get_cmap("tab20")(np.arange(len(made.pictures.class_names)) % 20)
     for index, name in enumerate(made.pictures.class_names):

@@ -51,6 +51,8 @@ class OwnSettings:
     encoder: str = "auto"
     """Pretrained encoder whose features teach: an ONNX file, `lite0`, a name of torchvision's, or `none`; `auto` takes
     lite0 where the extra `encoder` is installed."""
+    serve: Literal["student", "encoder"] = "student"
+    """What is served: a small network of its own, or the encoder with a linear head, better and many times as slow."""
     resize: Literal["auto", "crop", "stretch"] = "auto"
     """How pictures come to a square: its middle, or all of it; `auto` asks the labels."""
     size: int | None = None

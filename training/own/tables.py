@@ -10,11 +10,13 @@ def tell(made: Made, manifest: Manifest) -> None:
     """Which features and soft labels were chosen and why, and how good the result is."""
     for resize, predicted in made.features.resize_scores.items():
         say(f"resize {resize}: {predicted.accuracy:.1%} of the labels foretold by k-fold")
-    for method, predicted in made.trained.scores.items():
-        chosen = " (chosen)" if method == made.trained.method else ""
+    for method, predicted in made.soft.scores.items():
+        chosen = " (chosen)" if method == made.soft.method else ""
         say(f"soft labels by {method}: {predicted.accuracy:.1%}, balanced {predicted.balanced_accuracy:.1%}{chosen}")
     for name, one in manifest.metrics.items():
         say(f"{name.replace('_', ' ')} {one.value:.1%} (95 % interval {one.low:.1%} to {one.high:.1%}, n = {one.n:,})")
+    for name, cost in zip(("served network", "encoder"), made.costs_ms, strict=False):
+        say(f"{name}: {cost:.2f} ms a picture on one core")
 
 
 def say(line: str) -> None:

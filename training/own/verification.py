@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,19 +39,19 @@ class Asked:
 
     name: str
     pixels: NDArray[np.uint8]
-    """(height, width, channels): what the model sees of it."""
+    """(height, width) or (height, width, 3): what the model sees of it."""
     label: str
     probabilities: NDArray[np.float32]
     """(classes,)"""
 
 
-def ask_service(bundle: Path, collection: Collection, files: Sequence[Asked]) -> list[str]:
-    """Starts a service on the bundle, posts every file, and returns what differs, a line for each file.
+def ask_service(bundle: Path, collection: Collection, files: Iterable[Asked], count: int) -> list[str]:
+    """Starts a service on the bundle, posts each of `count` files, and returns what differs, a line for each file.
 
     Raises BundleError where no service can be started.
     """
     wrong = []
-    with _running(bundle) as url, tqdm(total=len(files), desc="verifying", unit=" files", mininterval=0.5) as bar:
+    with _running(bundle) as url, tqdm(total=count, desc="verifying", unit=" files", mininterval=0.5) as bar:
         for file in files:
             if difference := _difference(url, collection.read(file.name), file):
                 wrong.append(f"{shown(file.name)}: {difference}")
@@ -91,7 +91,7 @@ def _difference(url: str, content: bytes, file: Asked) -> str | None:
         return f"status {error.code}: {error.read().decode(errors='replace')[:300]}"
     png = base64.b64decode(answer["seen"].partition(",")[2])
     seen: Any = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-    seen = seen[..., None] if seen.ndim == 2 else seen[..., ::-1]
+    seen = seen if seen.ndim == 2 else seen[..., ::-1]
     if not np.array_equal(seen, file.pixels):
         return "the model sees other pixels"
     far = float(np.abs(np.array(answer["probabilities"], np.float32) - file.probabilities).max())

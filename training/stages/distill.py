@@ -16,7 +16,8 @@ from training.networks import Classifier
 from training.views.pictures import PictureViews
 
 SETTLING = 10_000
-"""Images that the averaged weights' normalisation is measured on, at most: the average of its statistics fits less."""
+"""Images of whose views the averaged weights' normalisation is measured, at most: the average of its statistics lags
+behind in a short training. Without views, 64.9 % became 48.0 on textiles, whose texture the views' sampling changes."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class DistillSettings:
     """Images that it sees in all, however often each."""
     epochs: int = 15
     """Passes over all images, at least."""
+    most_epochs: int = 100
+    """Passes over all images, at most: a student that sees few images oftener learns the teacher's errors by heart."""
     batch_size: int = 128
     """Images a step, at most."""
     decay: float = 0.99
@@ -40,7 +43,7 @@ class DistillSettings:
 
     def epochs_of(self, images: int) -> int:
         """Passes over so many images."""
-        return max(self.epochs, round(self.images / images))
+        return max(self.epochs, min(self.most_epochs, round(self.images / images)))
 
 
 def distill(
@@ -62,7 +65,8 @@ def distill(
 
     history = stage.epochs(settings.epochs_of(len(images)), len(images), loss)
     some = torch.randperm(len(images), generator=run.generator, device=run.device)[:SETTLING]
-    update_bn((images[batch] for batch in torch.split(some, settings.batch_size)), averaged)
+    shown = (settings.views.apply(images[batch], run.generator) for batch in torch.split(some, settings.batch_size))
+    update_bn(shown, averaged)
     averaged.eval()
     result = averaged.module
     assert isinstance(result, Classifier)

@@ -46,7 +46,7 @@ def test_a_folder_becomes_a_bundle_that_names_its_pictures(folder: Folder, encod
     output = tmp_path / "models" / "shapes"
     manifest, model = Manifest.load(output), load_model(output, "cpu", 1)
     assert model.class_names == manifest.class_names == NAMES
-    assert manifest.input.shape == (3, 32, 32)
+    assert manifest.input.shape == (3, 40, 40)
     assert "means.onnx" in manifest.knowledge
     assert manifest.metrics["test_accuracy"].n == 60
     assert manifest.metrics["test_accuracy"].value > 0.8
@@ -65,7 +65,7 @@ def test_the_index_holds_the_labels_the_card_and_the_pictures(folder: Folder, en
     with np.load(output / INDEX) as index:
         assert len(index["ids"]) == 78
         assert index["label_given"].sum() == 18
-        assert index["thumbnails"].shape == (78, 32, 32, 3)
+        assert index["thumbnails"].shape == (78, 40, 40, 3)
         assert "viereck äöü/c 0.png" in index["ids"].tolist()
         assert not any(name.startswith("test/") for name in index["ids"].tolist())
     card = (output / "README.md").read_text(encoding="utf-8")
@@ -73,6 +73,26 @@ def test_the_index_holds_the_labels_the_card_and_the_pictures(folder: Folder, en
     assert "78 images, 18 of them labelled" in card
     assert {path.name for path in (output / "report").iterdir()} >= {"classes.png", "doubted.png", "mistakes.png"}
     assert not [path for path in output.parent.iterdir() if path.name != "shapes"]
+
+
+@pytest.mark.parametrize("tested", [0, 10])
+def test_the_encoder_itself_can_be_served(folder: Folder, encoder: Path, tmp_path: Path, tested: int) -> None:
+    data = folder(labelled=10, tested=tested)
+    run(replace(settings_for(data, tmp_path, str(encoder)), serve="encoder"))
+    output = tmp_path / "models" / "shapes"
+    manifest, model = Manifest.load(output), load_model(output, "cpu", 1)
+    assert manifest.network["name"] == "encoder with a linear head"
+    assert model.dim == 192
+    metric = manifest.metrics["test_accuracy" if tested else "fold_accuracy"]
+    assert metric.n == 30
+    assert metric.value > 0.8
+
+
+def test_both_networks_are_told_where_the_student_is_served(folder: Folder, encoder: Path, tmp_path: Path) -> None:
+    run(settings_for(folder(), tmp_path, str(encoder)))
+    output = tmp_path / "models" / "shapes"
+    assert Manifest.load(output).metrics["encoder_test_accuracy"].value > 0.8
+    assert "ms for the encoder" in (output / "README.md").read_text(encoding="utf-8")
 
 
 def test_without_encoder_and_test_split_the_network_learns_from_the_images(folder: Folder, tmp_path: Path) -> None:
@@ -83,7 +103,7 @@ def test_without_encoder_and_test_split_the_network_learns_from_the_images(folde
     assert manifest.knowledge == "none"
     assert set(manifest.metrics) == {"fold_accuracy", "fold_balanced_accuracy"}
     assert manifest.metrics["fold_accuracy"].n == 6  # one of five parts of 30 labels
-    assert "one fold" in manifest.protocol
+    assert "had not seen" in manifest.protocol
     assert manifest.training["student"]["views"]["light"] == 0
 
 
