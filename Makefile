@@ -11,7 +11,7 @@ BUNDLE = $(if $(call given,NAME),--model-dir "models/$$NAME")
 OWN = $(if $(call given,DATA)$(call given,NAME),own)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help bundle serve check no-data own train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
+.PHONY: help bundle serve check no-data next own train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -32,7 +32,10 @@ check: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## lo
 	$(VENVS)/dev/bin/python -m training.check --data "$$DATA" $(ARGS)
 
 no-data:
-	@echo "error: say where your pictures are: make check DATA=photos/" >&2; exit 1
+	@echo "error: say where your pictures are: make $(MAKECMDGOALS) DATA=photos/" >&2; exit 1
+
+next: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## choose the pictures whose labels would teach most: DATA=photos/ N=20
+	$(VENVS)/dev/bin/python -m training.own.next --data "$$DATA" $(if $(call given,N),--count "$$N") $(ARGS)
 
 train-export: $(OWN) $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/ (PRESET=fast: fewer epochs); DATA=photos/ NAME=photos trains on your pictures
 	$(VENVS)/dev/bin/python $(if $(OWN),-m training.own --data "$$DATA" --name "$$NAME",-m training $(PRESET_ARGS)) $(ARGS)

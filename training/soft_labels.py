@@ -61,6 +61,8 @@ class Predicted:
     """(labels,), the truth."""
     answers: Labels
     """(labels,)"""
+    probabilities: Floats | None = None
+    """(labels, classes), where they are known."""
 
     @property
     def accuracy(self) -> float:
@@ -172,15 +174,15 @@ class SoftLabeller:
     def hidden(self, labels: Labels, methods: Sequence[Method] = METHODS) -> dict[Method, Predicted]:
         """By each method what each label's image is taken for where its fold's labels are hidden from everything."""
         known = np.flatnonzero(labels != UNLABELLED)
-        answers = {method: np.zeros(len(known), np.int64) for method in methods}
+        rows = {method: np.full((len(known), self._classes), 1 / self._classes, np.float32) for method in methods}
         for fold in folds(labels[known], self._settings.folds):
             shown = labels.copy()
             shown[known[fold]] = UNLABELLED
             if len(np.unique(shown[shown != UNLABELLED])) < 2:
-                continue  # what nothing can be fitted to stays class 0
+                continue  # nothing can be fitted to these
             for method, probabilities in self.spread(shown, methods).items():
-                answers[method][fold] = probabilities[known[fold]].argmax(axis=1)
-        return {method: Predicted(labels[known], found) for method, found in answers.items()}
+                rows[method][fold] = probabilities[known[fold]]
+        return {method: Predicted(labels[known], found.argmax(axis=1), found) for method, found in rows.items()}
 
 
 def folds(labels: Labels, count: int) -> list[NDArray[np.int64]]:

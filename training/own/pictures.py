@@ -38,7 +38,7 @@ class Pictures:
     @cached_property
     def held_out(self) -> NDArray[np.bool_]:
         """(n,): whether the file is of the test split."""
-        return np.array([record.held_out for record, info in self._pairs if info.good])
+        return np.array([record.held_out for record, info in self._pairs if info.good], np.bool_)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The stages in a row: a person's pictures, few of them labelled → a network that names them. Writes no bundle."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from models.manifest import InputSpec
 from models.pictures.preparation import as_input
+from training.checkpoint import Checkpoint
 from training.data.dataset import UNLABELLED
 from training.encoders import Encoder
 from training.loop import History, Run
@@ -19,6 +21,7 @@ from training.networks import Classifier, PictureBackbone
 from training.own.features import choose_resize, encoded
 from training.own.pictures import Pictures
 from training.own.settings import OwnSettings
+from training.provenance import surroundings
 from training.soft_labels import Method, Predicted, SoftLabeller, chosen_method, folds
 from training.stages.distill import DistillSettings, distill
 from training.stages.pretrain import pretrain
@@ -110,8 +113,11 @@ def features_by(encoder: Encoder, work: Work) -> Features:
 
 
 def own_features(images: Tensor, work: Work, resize: str) -> tuple[Features, History]:
-    """Those of a network that learns from `images` (n, channels, height, width) uint8 alone."""
-    settings, run = work.settings, work.run
+    """Those of a network that learns from `images` (n, channels, height, width) uint8 alone; the cache keeps it."""
+    settings = work.settings
+    key = hashlib.sha256(images.cpu().numpy().tobytes())
+    key.update(repr((settings.pretrain, settings.widths, settings.seed, surroundings(images.device))).encode())
+    run = replace(work.run, checkpoint=Checkpoint(settings.cache / "pretrained" / key.hexdigest()[:16]))
     _, *shape = images.shape
     backbone = run.place(PictureBackbone((shape[0], shape[1], shape[2]), settings.widths))
     tuning = replace(settings.pretrain, batch_size=min(settings.pretrain.batch_size, len(images)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 
+from models.selection import doubtful
 from training.data.dataset import UNLABELLED
 from training.data.names import shown
 from training.own.made import Made
@@ -50,34 +51,35 @@ def views(path: Path, made: Made, settings: OwnSettings) -> None:
     figure, axes = plt.subplots(4, len(images), figsize=(len(images), 4.2), layout="constrained", squeeze=False)
     for row, batch in enumerate(rows):
         for axis, image in zip(axes[row], batch, strict=True):
-            _show(axis, image)
-    _save(figure, path)
+            show(axis, image)
+    save(figure, path)
 
 
 def contact_sheet(path: Path, made: Made) -> None:
     """For each class pictures that have its label, framed, then unlabelled ones that the model is surest of."""
     labels, names = made.pictures.labels, made.pictures.class_names[:SHEET_CLASSES]
     unlabelled = made.pictures.training[labels[made.pictures.training] == UNLABELLED]
-    figure, axes = _grid(len(names), SHEET_COLUMNS)
+    figure, axes = grid(len(names), SHEET_COLUMNS)
     for row, name in enumerate(names):
         given = made.pictures.training[labels[made.pictures.training] == row][: SHEET_COLUMNS // 2]
         guessed = unlabelled[made.served.answers.predicted[unlabelled] == row]
         guessed = guessed[np.argsort(-made.served.answers.probabilities[guessed, row], kind="stable")]
         chosen = [*given, *guessed][:SHEET_COLUMNS]
         for column, place in enumerate(chosen):
-            _show(axes[row][column], made.images[place])
+            show(axes[row][column], made.images[place])
             if column < len(given):
                 axes[row][column].patch.set(edgecolor="tab:green", linewidth=4)
                 axes[row][column].set_axis_on()
         axes[row][0].set_title(f"{shown(name)[:40]}", fontsize=8, loc="left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def doubted(path: Path, made: Made) -> None:
     """Labels that the other labels contradict, surest first: the given class → what its fold was taken for."""
     scores = made.soft.scores[made.soft.method]
     known = made.pictures.training[made.pictures.labels[made.pictures.training] != UNLABELLED]
-    wrong = np.flatnonzero(scores.labels != scores.answers)
+    assert scores.probabilities is not None
+    wrong = doubtful(scores.labels, scores.probabilities)
     captions = [_caption(made, scores.labels[case], scores.answers[case]) for case in wrong[:MOST]]
     _tiles(path, made, known[wrong[:MOST]], captions)
 
@@ -109,7 +111,7 @@ def confusion(path: Path, made: Made) -> None:
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axis.text(column, row, str(count), ha="center", va="center", fontsize=6, color=colour)
     axis.set(xlabel="predicted", ylabel="true", title=f"{len(truth):,} test images")
-    _save(figure, path)
+    save(figure, path)
 
 
 def embedding_map(path: Path, made: Made) -> None:
@@ -129,7 +131,7 @@ def embedding_map(path: Path, made: Made) -> None:
     axis.set(xticks=[], yticks=[], title=f"t-SNE of {len(points):,} embeddings; crosses have a label")
     if len(made.pictures.class_names) <= SHEET_CLASSES:
         axis.legend(markerscale=3, fontsize=7)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _caption(made: Made, truth: int, answer: int) -> str:
@@ -138,27 +140,33 @@ def _caption(made: Made, truth: int, answer: int) -> str:
 
 
 def _tiles(path: Path, made: Made, places: NDArray[np.int64], captions: Sequence[str]) -> None:
-    figure, axes = _grid(max(1, math.ceil(len(places) / SHEET_COLUMNS)), SHEET_COLUMNS, height=1.5)
+    figure, axes = grid(max(1, math.ceil(len(places) / SHEET_COLUMNS)), SHEET_COLUMNS, height=1.5)
     for axis, place, caption in zip(axes.flat, places, captions, strict=False):
-        _show(axis, made.images[place])
+        show(axis, made.images[place])
         axis.set_title(caption, fontsize=6)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _grid(rows: int, columns: int, height: float = 1.2) -> "tuple[Figure, Any]":
+def grid(rows: int, columns: int, height: float = 1.2) -> "tuple[Figure, Any]":
+    """A figure of so many rows and columns without axes, to be filled in part."""
     figure, axes = plt.subplots(rows, columns, figsize=(columns, height * rows), layout="constrained", squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     return figure, axes
 
 
-def _show(axis: Axes, image: torch.Tensor) -> None:
-    """Draws (channels, height, width) uint8."""
-    pixels = image.permute(1, 2, 0).cpu().numpy()
-    axis.imshow(pixels[..., 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
+def show(axis: Axes, image: torch.Tensor | NDArray[np.uint8]) -> None:
+    """Draws (channels, height, width), or (height, width[, 3]) where it is an array, uint8."""
+    pixels = (
+        image.permute(1, 2, 0).cpu().numpy().squeeze(-1 if len(image) == 1 else ())
+        if isinstance(image, torch.Tensor)
+        else image
+    )
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     axis.set(xticks=[], yticks=[])
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes the figure and forgets it."""
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
     plt.close(figure)

@@ -26,6 +26,9 @@ class PictureViews:
     """Largest relative change of a view's proportions."""
     rotation_degrees: float = 5.0
     """Largest rotation, degrees."""
+    whole: float = 0.25
+    """Share of the views that show all of the image, pixel by pixel: sampling elsewhere smooths, and a network that has
+    seen smoothed textures alone does not know sharp ones."""
     flip: bool = True
     """Whether half of the views are mirrored left to right."""
     light: float = 0.3
@@ -68,11 +71,12 @@ def affine_maps(n: int, settings: PictureViews, generator: torch.Generator) -> T
     def uniform(low: float, high: float) -> Tensor:
         return torch.empty(n, device=generator.device).uniform_(low, high, generator=generator)
 
-    size = uniform(settings.part, 1.0)
-    proportion = uniform(-settings.stretch, settings.stretch).exp()
+    moved = (uniform(0, 1) >= settings.whole).float()
+    size = 1 - moved * uniform(0.0, 1 - settings.part)
+    proportion = (moved * uniform(-settings.stretch, settings.stretch)).exp()
     across, down = (size * proportion).clamp_max(1), (size / proportion).clamp_max(1)
     shift_x, shift_y = uniform(-1, 1) * (1 - across), uniform(-1, 1) * (1 - down)
-    angle = torch.deg2rad(uniform(-settings.rotation_degrees, settings.rotation_degrees))
+    angle = moved * torch.deg2rad(uniform(-settings.rotation_degrees, settings.rotation_degrees))
     mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0) if settings.flip else torch.ones_like(size)
     cos, sin = angle.cos(), angle.sin()
     to_x = torch.stack([mirror * across * cos, -down * sin, shift_x], dim=1)
