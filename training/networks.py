@@ -212,9 +212,10 @@ class ServedModel(nn.Module):
         maps = self.classifier.backbone.maps(image)
         features = self.classifier.backbone.features(maps)
         logits = self.classifier.head(features)
+        probabilities = logits.softmax(dim=1)
         # 1e-6 rather than the default 1e-12, which is 0 in float16: a blank image's features may all be 0.
         embedding = F.normalize(features, dim=1, eps=1e-6)
-        return logits, logits.softmax(dim=1), embedding, self.novelty(maps, embedding)
+        return logits, probabilities, embedding, self.novelty(maps, embedding)
 
 
 def count_parameters(module: nn.Module) -> int:
