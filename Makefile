@@ -34,8 +34,8 @@ check: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## lo
 no-data:
 	@echo "error: say where your pictures are: make $(MAKECMDGOALS) DATA=photos/" >&2; exit 1
 
-next: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## choose the pictures whose labels would teach most: DATA=photos/ N=20
-	$(VENVS)/dev/bin/python -m training.own.next --data "$$DATA" $(if $(call given,N),--count "$$N") $(ARGS)
+next: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## choose the pictures whose labels would teach most: DATA=photos/ N=20; with NAME=photos, where there is no label yet, also a bundle that searches
+	$(VENVS)/dev/bin/python -m training.own.next --data "$$DATA" $(if $(call given,N),--count "$$N") $(if $(call given,NAME),--name "$$NAME") $(ARGS)
 
 train-export: $(OWN) $(VENVS)/dev/.ready ## train on MNIST with 200 labels and write models/digits/ (PRESET=fast: fewer epochs); DATA=photos/ NAME=photos trains on your pictures
 	$(VENVS)/dev/bin/python $(if $(OWN),-m training.own --data "$$DATA" --name "$$NAME",-m training $(PRESET_ARGS)) $(ARGS)

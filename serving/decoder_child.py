@@ -25,10 +25,10 @@ import numpy as np
 from PIL import Image
 
 from models.manifest import InputSpec
+from models.pictures.bombs import refuse_many_blocks, refuse_slow
 from models.pictures.decode import open_image
 from models.pictures.errors import NotAnImage, PictureError, TooLarge, UndecodableImage
 from models.pictures.preparation import Found, Preparation, preparation
-from serving.bombs import refuse_many_blocks, refuse_slow
 from serving.heap import return_large_blocks
 
 FILE = struct.Struct("<I")

@@ -6,6 +6,7 @@ float32: scaling, and the mean over the last maps where the file has no vectors,
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,12 +108,14 @@ def _from_torchvision(name: str, folder: Path) -> Encoder:
     if not path.exists():
         try:
             model = torchvision.models.get_model(name, weights=weights)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no network, or a damaged file
             where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
             raise DataError(
                 f"--encoder {name}: {weights.url} cannot be fetched ({error}); put it to {where}"
             ) from error
-        last = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
+        last = next((name for name, one in reversed(list(model.named_modules())) if isinstance(one, nn.Linear)), None)
+        if last is None:
+            raise DataError(f"--encoder {name}: it does not end in a linear layer; {HOW}")
         parent, _, child = last.rpartition(".")
         setattr(model.get_submodule(parent), child, nn.Identity())
         scale = 255.0
@@ -168,6 +171,6 @@ def _convert(network: nn.Module, mean: Colour, deviation: Colour, side: int, pat
 
 
 def _write(model: onnx.ModelProto, path: Path) -> None:
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_bytes(model.SerializeToString())
     partial.replace(path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, compose, helper, numpy_helper, version_converter
 from torch import nn
 
 OPSET = 18
@@ -50,6 +50,8 @@ def as_encoder(
     Its own first input must be (batch, 3, height, width), uint8 or floats; floats are given (pixel / 255 - mean) /
     deviation. Its output is the first of vectors or of maps, which are averaged. Raises ValueError.
     """
+    if next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0) < OPSET:
+        model = version_converter.convert_version(model, OPSET)
     constants = {one.name for one in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in constants]
     if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
@@ -74,6 +76,18 @@ def as_encoder(
     after = _after(rank == 4, model)
     joined = compose.merge_models(before, model, io_map=[("pixels", taken)], outputs=[given])
     return compose.merge_models(joined, after, io_map=[(given, "given")])
+
+
+def on_top(encoder: onnx.ModelProto, above: onnx.ModelProto) -> onnx.ModelProto:
+    """An encoder's graph and that of a module of its `FEATURES` as one, checked."""
+    above.ir_version = encoder.ir_version
+    del above.opset_import[:]
+    above.opset_import.extend(encoder.opset_import)
+    above = compose.add_prefix(above, "head/", rename_inputs=False, rename_outputs=False)
+    encoder = compose.add_prefix(encoder, "encoder/", rename_inputs=False, rename_outputs=False)
+    joined = compose.merge_models(encoder, above, io_map=[(FEATURES, FEATURES)])
+    onnx.checker.check_model(joined, full_check=True)
+    return joined
 
 
 def strip_metadata(proto: onnx.ModelProto) -> None:

@@ -185,13 +185,13 @@ class NeighbourNovelty(nn.Module):
     Sun et al. 2022 (arXiv:2204.06507), with cosines.
 
     Args:
-        bank: (m, dim) float32 unit vectors, m at least `k`.
+        bank: (m, dim) float32 unit vectors; the farthest counts where there are fewer than `k`.
     """
 
     def __init__(self, bank: Tensor, k: int = 5) -> None:
         super().__init__()
         self.bank: Tensor = nn.Buffer(bank.T.contiguous())
-        self.k = k
+        self.k = min(k, len(bank))
 
     def forward(self, _maps: Tensor, embedding: Tensor) -> Tensor:
         """(n, dim) unit vectors → (n,) float32 in [0, 1]."""

@@ -5,7 +5,8 @@ themselves decide, by k-fold, whether one alone is better. Propagated scores are
 scaled to the classes' frequencies: without the middle step the largest class takes everything.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from training.data.dataset import UNLABELLED
 from training.graph import nearest, normalised_links, spread
@@ -96,11 +97,18 @@ class SoftLabeller:
         features: (n, dim) float32, more than `settings.neighbours` of them.
         classes: how many there are.
         frequencies: (classes,), of the classes among all images where the user knows them.
+        groups: (n,) numbers, the same for copies of one picture, whose labels are hidden together.
     """
 
     def __init__(
-        self, features: Floats, classes: int, settings: SoftLabelSettings, frequencies: Floats | None = None
+        self,
+        features: Floats,
+        classes: int,
+        settings: SoftLabelSettings,
+        frequencies: Floats | None = None,
+        groups: Labels | None = None,
     ) -> None:
+        self._groups = np.arange(len(features)) if groups is None else groups
         self._classes, self._settings, self._frequencies = classes, settings, frequencies
         self._features = features - features.mean(axis=0)
         self._unit = unit(self._features)
@@ -114,7 +122,7 @@ class SoftLabeller:
         """(n, classes), rows sum to 1, as if all classes were equally frequent."""
         known = np.flatnonzero(labels != UNLABELLED)
         if len(known) > self._settings.fitted:
-            known = np.random.default_rng(0).choice(known, self._settings.fitted, replace=False)
+            known = spread_out(known, labels[known], self._settings.fitted)
         model = LogisticRegression(C=self._settings.strength, class_weight="balanced", max_iter=500)
         model.fit(self._unit[known], labels[known])
         probabilities = np.zeros((len(labels), self._classes), np.float32)
@@ -171,32 +179,56 @@ class SoftLabeller:
         estimate = np.where(present, estimate, 0)
         return np.asarray(estimate / estimate.sum(), np.float32)
 
+    def cuts(self, labels: Labels) -> Iterator[tuple[Labels, Labels]]:
+        """For each fold of the labels its places, and the labels without it: (n,).
+
+        A fold is left out where one class at most would be left to learn from.
+        """
+        known = np.flatnonzero(labels != UNLABELLED)
+        for fold in folds(labels[known], self._settings.folds, self._groups[known]):
+            shown = labels.copy()
+            shown[known[fold]] = UNLABELLED
+            if len(np.unique(shown[shown != UNLABELLED])) > 1:
+                yield np.sort(known[fold]), shown
+
     def hidden(self, labels: Labels, methods: Sequence[Method] = METHODS) -> dict[Method, Predicted]:
         """By each method what each label's image is taken for where its fold's labels are hidden from everything."""
         known = np.flatnonzero(labels != UNLABELLED)
         rows = {method: np.full((len(known), self._classes), 1 / self._classes, np.float32) for method in methods}
-        for fold in folds(labels[known], self._settings.folds):
-            shown = labels.copy()
-            shown[known[fold]] = UNLABELLED
-            if len(np.unique(shown[shown != UNLABELLED])) < 2:
-                continue  # nothing can be fitted to these
+        for fold, shown in self.cuts(labels):
             for method, probabilities in self.spread(shown, methods).items():
-                rows[method][fold] = probabilities[known[fold]]
+                rows[method][np.searchsorted(known, fold)] = probabilities[fold]
         return {method: Predicted(labels[known], found.argmax(axis=1), found) for method, found in rows.items()}
 
 
-def folds(labels: Labels, count: int) -> list[NDArray[np.int64]]:
-    """Parts of (labels,), as indices, with about the same share of each class in each; at most one label a part."""
-    count = min(count, len(labels))
-    smallest = int(np.bincount(labels).max(initial=0))
-    cut: KFold | StratifiedKFold = KFold(count, shuffle=True, random_state=0)
-    if smallest >= count:
-        cut = StratifiedKFold(count, shuffle=True, random_state=0)
-    return [part for _, part in cut.split(np.zeros(len(labels)), labels)]
+def folds(labels: Labels, count: int, groups: Labels) -> list[NDArray[np.int64]]:
+    """Parts of (labels,), as indices, with about the same share of each class in each.
+
+    Labels of one group, (labels,) numbers, stay together: what is known of one copy of a picture tells all others.
+    """
+    count = min(count, len(np.unique(groups)))
+    if count < 2:
+        return [np.arange(len(labels))]
+    largest = int(np.bincount(labels).max(initial=0))
+    cut: GroupKFold | StratifiedGroupKFold = GroupKFold(count, shuffle=True, random_state=0)
+    if largest >= count:
+        cut = StratifiedGroupKFold(count, shuffle=True, random_state=0)
+    with warnings.catch_warnings(action="ignore"):  # a class of few labels is in few parts: told by the check
+        return [part for _, part in cut.split(np.zeros(len(labels)), labels, groups)]
+
+
+def spread_out(places: Labels, labels: Labels, count: int) -> Labels:
+    """`count` of the places or a few more, drawn at random, of each class its share or at least an equal part."""
+    random = np.random.default_rng(0)
+    equal, drawn = count // (int(labels.max()) + 1), []
+    for one in np.unique(labels):
+        own = random.permutation(places[labels == one])
+        drawn.append(own[: max(equal, round(count * len(own) / len(places)))])
+    return np.sort(np.concatenate(drawn))
 
 
 def chosen_method(scores: dict[Method, Predicted]) -> Method:
-    """The product, unless another method is better by more than `SURE` standard errors of the difference."""
+    """The product, unless another is better by more than `SURE` standard errors of the difference; so on from there."""
     best: Method = METHODS[0]
     for method in METHODS[1:]:
         gained = (scores[method].labels == scores[method].answers).astype(float)

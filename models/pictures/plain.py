@@ -23,9 +23,12 @@ def stretched(picture: Picture, height: int, width: int) -> Picture:
     rows, columns = picture.shape[:2]
     if (rows, columns) == (height, width):
         return picture
-    reduced = rows > height or columns > width
-    size = (width, height)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if reduced else cv2.INTER_CUBIC), np.uint8)
+    smaller = (min(width, columns), min(height, rows))
+    if smaller != (columns, rows):  # first: means over areas, which are none where an axis grows meanwhile
+        picture = np.asarray(cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    if smaller == (width, height):
+        return picture
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def coloured(picture: Picture, channels: int) -> Picture:

@@ -54,6 +54,12 @@ def test_large_files_take_the_slow_way() -> None:
     assert preparation(InputSpec("crop", side, side, 1)).already_prepared(encoded(noise(side, side))) is None
 
 
+def test_stripes_of_a_strip_are_averaged() -> None:
+    """One axis shrinks while the other grows."""
+    strip = np.repeat(np.tile(np.array([0, 255], np.uint8), 1000)[None], 40, axis=0)
+    assert np.abs(stretched(strip, 64, 64).astype(int) - 127).max() <= 6
+
+
 def test_gray_is_the_luminance_of_colours() -> None:
     picture = np.full((8, 8, 3), (255, 0, 0), np.uint8)
     pixels = preparation(InputSpec("stretch", 8, 8, 1)).prepare(open_image(encoded(picture), 64)).pixels

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.pictures.bombs import refuse_many_blocks, refuse_slow
 from models.pictures.decode import open_image
 from models.pictures.errors import TooLarge
-from serving.bombs import refuse_many_blocks, refuse_slow
 from tests.pictures.uploads import encoded, jpeg_of_segments
 
 SIDE = 4000

@@ -11,13 +11,20 @@ from torch import nn
 
 from training.data.errors import DataError
 from training.encoders import MEAN, SIDE, find_encoder
+from training.export import run_onnx
 from training.graphs import FEATURES, IMAGE, graph_of
+from training.own.encoder_head import fit_head, with_head
+from training.own.served import answers_by
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16), dtype=np.uint8)
 
 
 def file_of(
-    path: Path, shape: list[int | str | None], output: list[int | str], element: int = TensorProto.FLOAT
+    path: Path,
+    shape: list[int | str | None],
+    output: list[int | str],
+    element: int = TensorProto.FLOAT,
+    opset: int = 18,
 ) -> Path:
     """An ONNX file that gives its input back, reduced to `output`'s rank."""
     taken = helper.make_tensor_value_info("x", element, shape)
@@ -25,7 +32,7 @@ def file_of(
     cast = helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT)
     last = helper.make_node("Identity" if len(output) == 4 else "Flatten", ["f"], ["y"])
     graph = helper.make_graph([cast, last], "g", [taken], [given])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
     return path
 
 
@@ -38,6 +45,18 @@ def test_a_file_of_floats_is_given_imagenets_scale(tmp_path: Path) -> None:
     features = encoder.opened()(PICTURES)
     expected = (PICTURES.mean(axis=(2, 3)) / 255 - MEAN) / (0.229, 0.224, 0.225)
     np.testing.assert_allclose(features, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17, 18, 21])
+def test_files_of_any_age_carry_a_head(tmp_path: Path, opset: int) -> None:
+    path = file_of(tmp_path / "old.onnx", ["n", 3, 16, 16], ["n", 768], opset=opset)
+    encoder = find_encoder(str(path), tmp_path / "cache")
+    assert encoder is not None
+    features = encoder.opened()(PICTURES)
+    head = fit_head(features, np.eye(3, dtype=np.float32), 10.0, np.arange(3))
+    (tmp_path / "served.onnx").write_bytes(with_head(encoder, head, 768).SerializeToString())
+    answers = run_onnx(tmp_path / "served.onnx", PICTURES)
+    np.testing.assert_allclose(answers.probabilities, answers_by(head, features).probabilities, atol=1e-5)
 
 
 def test_a_file_of_bytes_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ import pytest
 from numpy.typing import NDArray
 
 from training.data.dataset import UNLABELLED
-from training.soft_labels import Predicted, SoftLabeller, SoftLabelSettings, chosen_method, folds, half_whitened, unit
+from training.soft_labels import (
+    Predicted,
+    SoftLabeller,
+    SoftLabelSettings,
+    chosen_method,
+    folds,
+    half_whitened,
+    spread_out,
+    unit,
+)
 
 SETTINGS = SoftLabelSettings(dimensions=8, neighbours=8)
 
@@ -87,13 +96,40 @@ def test_one_label_a_class_can_be_cut_into_folds() -> None:
     points, truth = clouds([50, 50, 50])
     predicted = SoftLabeller(points, 3, SETTINGS).hidden(few(truth, 1))["product"]
     assert predicted.accuracy == 0  # each is its class's only label
-    parts = folds(np.array([0, 0, 0, 1]), 5)
+    parts = folds(np.array([0, 0, 0, 1]), 5, np.arange(4))
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(4))
+
+
+def test_a_fold_that_leaves_one_class_is_left_out() -> None:
+    points, truth = clouds([50, 50])
+    labels = few(truth, 20)
+    labels[np.flatnonzero(labels == 1)[1:]] = UNLABELLED
+    cuts = list(SoftLabeller(points, 2, SETTINGS).cuts(labels))
+    assert len(cuts) == 4
+    assert all(1 in shown for _, shown in cuts)
+    assert not list(SoftLabeller(points, 2, SETTINGS).cuts(few(truth, 1)))
+
+
+def test_copies_of_a_picture_are_hidden_together() -> None:
+    """200 random points, each twice, with labels by chance: copies across folds would foretell them."""
+    random = np.random.default_rng(0)
+    points = np.repeat(random.normal(size=(200, 12)).astype(np.float32), 2, axis=0)
+    labels = np.repeat(random.integers(0, 5, 200), 2)
+    groups = np.repeat(np.arange(200), 2)
+    told = SoftLabeller(points, 5, SETTINGS).hidden(labels)["propagation"]
+    hidden = SoftLabeller(points, 5, SETTINGS, groups=groups).hidden(labels)["propagation"]
+    assert hidden.accuracy < 0.3 < told.accuracy
+
+
+def test_a_rare_class_stays_among_the_labels_that_are_fitted() -> None:
+    labels = np.repeat([0, 1, 2], [2000, 2000, 3])
+    chosen = spread_out(np.arange(len(labels)), labels, 200)
+    np.testing.assert_array_equal(np.bincount(labels[chosen]), [100, 100, 3])
 
 
 def test_folds_hold_every_label_once_and_each_class_evenly() -> None:
     labels = np.repeat([0, 1], [40, 10])
-    parts = folds(labels, 5)
+    parts = folds(labels, 5, np.arange(50))
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(50))
     assert all((labels[part] == 1).sum() == 2 for part in parts)
 

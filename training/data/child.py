@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from models.manifest import InputSpec
+from models.pictures.bombs import refuse_many_blocks, refuse_slow
 from models.pictures.decode import FORMATS, open_image, to_picture
 from models.pictures.errors import NotAnImage, PictureError
 from models.pictures.preparation import RESIZES, preparation, resized
@@ -118,8 +119,10 @@ def look(read: Reader, key: str, specs: Sequence[InputSpec], known: set[bytes]) 
 
 
 def decoded(content: bytes, digest: bytes, specs: Sequence[InputSpec]) -> tuple[FileInfo, list[Picture]]:
-    """Decodes a file once for all inputs; raises PictureError."""
+    """Decodes a file once for all inputs; raises PictureError, also for what the service would refuse."""
+    refuse_many_blocks(content)
     image = open_image(content, MAX_PIXELS)
+    refuse_slow(image, content)
     form, mode, width, height = image.format or "", image.mode, image.width, image.height
     picture = to_picture(image)
     rows = [

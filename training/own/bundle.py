@@ -27,8 +27,9 @@ BATCH_SIZE = 32
 REFUSED = 0.01
 """Share of the images beyond the bank that the threshold refuses."""
 PROTOCOL = (
-    "{scored} The run saw {images:,} images, {labels:,} of them labelled; features and the way to soft labels were "
-    "chosen by k-fold on the labels alone ({method}: {folds:.1%} of {labels:,} right, balanced {balanced:.1%}).{doubt}"
+    "{scored} The run saw {images:,} images, {labels:,} of them labelled. The way to soft labels was chosen by k-fold "
+    "on all these labels ({method}: {folds:.1%} right, balanced {balanced:.1%}).{doubt} Probabilities are not "
+    "calibrated."
 )
 TESTED = "Accuracy of this file run by onnxruntime on the {n:,} images of the test split, scored once."
 FOLDED = "Accuracy on {n:,} labels that the network had not seen; it has learnt them since."
@@ -51,7 +52,7 @@ def write(
         class_names=made.pictures.class_names,
         novelty_threshold=min(max(threshold, 0.0), 1.0),
         metrics=metrics_of(made, threshold),
-        training={**_plain(settings), **conditions},
+        training={**plain(settings), **conditions},
     )
     draw(folder / "report", made, settings)
     manifest = export.write_manifest(folder, described)
@@ -61,7 +62,7 @@ def write(
 
 def metrics_of(made: Made, threshold: float) -> dict[str, Metric]:
     """Figures with intervals, of the test split or of hidden labels."""
-    metrics = _accuracies("fold" if made.served.fold else "test", made.cases)
+    metrics = _accuracies("fold" if made.served.fold else "test", made.cases) if len(made.cases.labels) else {}
     if made.encoder_tested:
         metrics |= _accuracies("encoder_test", made.encoder_tested)
     if len(made.pictures.test):
@@ -78,6 +79,10 @@ def protocol(made: Made) -> str:
     """How the figures were measured."""
     cases, hidden = made.cases, made.soft.scores[made.soft.method]
     scored = (FOLDED if made.served.fold else TESTED).format(n=len(cases.labels))
+    if not len(cases.labels):
+        scored = "There are too few labels to say how good it is."
+    if made.pictures.left_out:
+        scored += f" {made.pictures.left_out:,} of classes without a picture to train on are not among them."
     return PROTOCOL.format(
         scored=scored,
         images=len(made.pictures.training),
@@ -128,9 +133,10 @@ def move(made: Path, output: Path) -> None:
         path.replace(output / path.name)
 
 
-def _plain(settings: OwnSettings) -> dict[str, Any]:
+def plain(settings: OwnSettings) -> dict[str, Any]:
     """The settings without this machine's paths, as the manifest publishes them."""
     fields = asdict(settings)
     for name in ("data", "cache", "models"):
         del fields[name]
+    fields["encoder"] = Path(settings.encoder).name
     return fields

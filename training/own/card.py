@@ -1,5 +1,6 @@
 """The model card of a bundle of a person's own images: what it was trained on, how good it is, what it is not for."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def write_card(folder: Path, manifest: Manifest, made: Made) -> None:
     labels = made.pictures.labels[made.pictures.training]
     counts = np.bincount(labels[labels != UNLABELLED], minlength=len(manifest.class_names))
     rows = [
-        f"| {shown(name)} | {count:,} | {_recall(made.cases, number)} |"
+        f"| {cell(name)} | {count:,} | {_recall(made.cases, number)} |"
         for number, (name, count) in enumerate(zip(manifest.class_names, counts, strict=True))
     ]
     metrics = [
@@ -36,10 +37,15 @@ def write_card(folder: Path, manifest: Manifest, made: Made) -> None:
         metrics="\n".join(metrics),
         costs="; ".join(f"{cost:.2f} ms for the {name}" for name, cost in zip(NETWORKS, made.costs_ms, strict=False)),
         classes="\n".join(rows),
-        few=f"Classes with fewer than {FEW} labels, which it hardly knows: {', '.join(few)}." if few else "",
+        few=f"Classes with fewer than {FEW} labels, which it hardly knows: {', '.join(map(cell, few))}." if few else "",
         commit=manifest.git_commit or "unknown",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def cell(name: str) -> str:
+    """A name as text of a Markdown table."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", shown(name))
 
 
 def _recall(cases: Predicted, number: int) -> str:

@@ -4,13 +4,12 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import compose
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.encoders import Encoder
 from training.export import Answers
-from training.graphs import FEATURES, graph_of
+from training.graphs import FEATURES, graph_of, on_top
 from training.networks import NeighbourNovelty
 
 Floats = NDArray[np.float32]
@@ -66,12 +65,4 @@ def fit_head(features: Floats, targets: Floats, strength: float, bank: NDArray[n
 def with_head(encoder: Encoder, head: EncoderHead, dim: int) -> onnx.ModelProto:
     """The graph of a bundle: uint8 images → `Answers`."""
     above = graph_of(head, (dim,), Answers._fields, FEATURES, torch.float32)
-    model = onnx.load(encoder.path)
-    above.ir_version = model.ir_version
-    del above.opset_import[:]
-    above.opset_import.extend(model.opset_import)
-    above = compose.add_prefix(above, "head/", rename_inputs=False, rename_outputs=False)
-    model = compose.add_prefix(model, "encoder/", rename_inputs=False, rename_outputs=False)
-    joined = compose.merge_models(model, above, io_map=[(FEATURES, FEATURES)])
-    onnx.checker.check_model(joined, full_check=True)
-    return joined
+    return on_top(onnx.load(encoder.path), above)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from training.encoders import Encoder
-from training.loop import Optimisation, Run, seeded_generator
+from training.loop import Optimisation, Run
 from training.networks import Classifier, PictureBackbone, select_device
 from training.own.pipeline import Work
 from training.own.settings import OwnSettings
@@ -25,7 +25,8 @@ def tell(work: Work, encoder: Encoder | None) -> None:
     """Says it on stderr; what the cache already holds makes it shorter."""
     pictures, settings, training = work.pictures, work.settings, len(work.pictures.training)
     side, channels = settings.size or pictures.side(), pictures.channels()
-    step = seconds_a_image((channels, side, side), len(pictures.class_names), settings)
+    with torch.random.fork_rng():  # the weights of the training to come must not depend on this
+        step = seconds_a_image((channels, side, side), len(pictures.class_names), settings)
     seconds = OTHER_S
     if settings.serve == "student":
         seconds += settings.student.epochs_of(training) * training * step
@@ -49,7 +50,8 @@ def tell(work: Work, encoder: Encoder | None) -> None:
 def seconds_a_image(shape: tuple[int, int, int], classes: int, settings: OwnSettings) -> float:
     """Time that the student takes to learn from one image once."""
     size, views = settings.student.batch_size, settings.student.views
-    run = Run(seeded_generator(0, select_device()))
+    device = select_device()
+    run = Run(torch.Generator(device=device).manual_seed(0))
     backbone = PictureBackbone(shape, settings.widths)
     student = run.place(Classifier(backbone, nn.Linear(backbone.dim, classes)))
     optimisation = Optimisation(student, settings.student, TRIED + 1)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -35,18 +36,23 @@ def encoded(pictures: Pictures, encoder: Encoder, resize: str, places: Sequence[
     digests = [info.digest for info in pictures.good]
     run = encoder.opened()
     dim = run(np.zeros((1, *encoder.input(resize).shape), np.uint8)).shape[1]
-    kept = Rows(pictures.cache / code() / "features", f"{encoder.digest[:16]}-{resize}", (dim,), np.float32)
+    version = onnxruntime.__version__.replace(".", "_")
+    kept = Rows(pictures.cache / code() / "features", f"{encoder.digest[:16]}-{resize}-{version}", (dim,), np.float32)
     wanted = np.array(places, np.int64)
     missing = wanted[~kept.known([digests[place] for place in wanted])]
     if len(missing):
         with tqdm(total=len(missing), desc="encoding", unit=" images", unit_scale=True, mininterval=0.5) as bar:
             done: dict[bytes, NDArray[np.float32]] = {}
-            for found, pixels in pictures.batches(encoder.input(resize), BATCH_SIZE, missing.tolist()):
-                done |= zip([digests[place] for place in found], run(as_input(list(pixels))), strict=True)
-                bar.update(len(found))
-                if len(done) >= WRITTEN or bar.n == len(missing):
+            try:
+                for found, pixels in pictures.batches(encoder.input(resize), BATCH_SIZE, missing.tolist()):
+                    done |= zip([digests[place] for place in found], run(as_input(list(pixels))), strict=True)
+                    bar.update(len(found))
+                    if len(done) >= WRITTEN:
+                        kept.add(list(done), np.stack(list(done.values())))
+                        done = {}
+            finally:  # of a run that is stopped too
+                if done:
                     kept.add(list(done), np.stack(list(done.values())))
-                    done = {}
     return np.asarray(kept.read([digests[place] for place in wanted]), np.float32)
 
 

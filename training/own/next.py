@@ -10,24 +10,28 @@ import tyro
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
+from models.manifest import BundleError
 from models.selection import doubtful, to_label
 from training.data.collection import collect
 from training.data.dataset import UNLABELLED
 from training.data.errors import DataError
 from training.data.names import shown
 from training.data.scan import CACHE, scan
-from training.encoders import find_encoder
+from training.encoders import Encoder, find_encoder
 from training.loop import Run, seeded_generator
 from training.networks import select_device
 from training.own.pictures import Pictures
 from training.own.pipeline import Features, Work, features_by, input_of, own_features, soften, tensor_of
 from training.own.report import grid, save, show
-from training.own.settings import OwnSettings
+from training.own.settings import MODELS, OwnSettings
+from training.own.unlabelled import write_unlabelled
 
 ENOUGH = 2
 """Labels per class from which on what the model makes of them helps to choose."""
 THUMBNAIL = 96
 COLUMNS = 10
+MOST, SHOWN = 4000, 200
+"""Pictures that can be asked for, and that the contact sheet shows."""
 DOUBTED = 20
 """Labels to look at again, at most: only the first few are worth it."""
 
@@ -48,15 +52,20 @@ class NextSettings:
     """Seed of all random numbers."""
     cache: Path = CACHE
     """Folder of decoded pictures and features, which can be deleted at any time."""
+    name: str | None = None
+    """Where no picture has a label yet, the bundle's name: models/<name>/ then embeds and searches."""
+    models: Path = MODELS
+    """Folder that receives the bundle's."""
 
 
 def run(settings: NextSettings) -> list[str]:
     """Writes what to label next; returns the names of the files."""
-    if settings.count < 1:
-        raise ValueError(f"--count {settings.count}: at least 1")
+    if not 1 <= settings.count <= MOST:
+        raise ValueError(f"--count {settings.count}: between 1 and {MOST:,}")
     work = work_of(settings)
     pictures = work.pictures
-    features = features_of(work)
+    encoder = find_encoder(settings.encoder, settings.cache / "encoders")
+    features = features_of(work, encoder)
     labels, names = work.labels, [pictures.names[place] for place in pictures.training]
     counts = np.bincount(labels[labels != UNLABELLED], minlength=work.classes)
     probabilities, doubts = None, np.zeros(0, np.int64)
@@ -72,16 +81,28 @@ def run(settings: NextSettings) -> list[str]:
     if probabilities is not None:
         table["guess"] = [pictures.class_names[row] for row in probabilities[chosen].argmax(axis=1)]
     write_table(settings.output / "next.csv", table)
-    contact_sheet(settings.output / "next.png", work, chosen, features.resize)
     doubted = [pictures.class_names[labels[place]] for place in doubts]
     write_table(settings.output / "doubtful.csv", {"path": [names[place] for place in doubts], "label": doubted})
+    contact_sheet(settings.output / "next.png", work, chosen, features.resize)
+    if settings.name is not None and not counts.sum():
+        manifest = write_unlabelled(settings.name, work, encoder, features)
+        print(f"{manifest.model} embeds and searches: make serve NAME={settings.name}", file=sys.stderr)
     tell(settings, len(chosen), len(doubts), counts)
     return table["path"]
 
 
 def work_of(settings: NextSettings) -> Work:
     """The pictures, labelled or not; raises DataError where there is none."""
-    own = OwnSettings(settings.data, "next", settings.encoder, seed=settings.seed, cache=settings.cache)
+    own = OwnSettings(
+        settings.data,
+        settings.name or "next",
+        settings.encoder,
+        seed=settings.seed,
+        cache=settings.cache,
+        models=settings.models,
+    )
+    if settings.name is not None:
+        own.check()
     collection = collect(settings.data, labels_needed=False)
     pictures = Pictures(collection, scan(collection, own.cache), own.cache)
     if not len(pictures.training):
@@ -89,9 +110,9 @@ def work_of(settings: NextSettings) -> Work:
     return Work(pictures, own, Run(seeded_generator(own.seed, select_device())))
 
 
-def features_of(work: Work) -> Features:
+def features_of(work: Work, encoder: Encoder | None) -> Features:
     """By the encoder, or by a network that learns from the pictures alone."""
-    if encoder := find_encoder(work.settings.encoder, work.settings.cache / "encoders"):
+    if encoder:
         return features_by(encoder, work)
     spec = input_of(work, "crop" if work.settings.resize == "auto" else work.settings.resize)
     images = tensor_of(work.pictures.seen(spec)[work.pictures.training]).to(work.run.device)
@@ -105,8 +126,8 @@ def write_table(path: Path, columns: dict[str, list[str]]) -> None:
 
 
 def contact_sheet(path: Path, work: Work, chosen: NDArray[np.int64], resize: str) -> None:
-    """The chosen pictures in order, with their names."""
-    places = work.pictures.training[chosen]
+    """The first chosen pictures in order, with their names."""
+    places = work.pictures.training[chosen][:SHOWN]
     spec = replace(input_of(work, resize), height=THUMBNAIL, width=THUMBNAIL, channels=3)
     figure, axes = grid(max(1, -(-len(places) // COLUMNS)), COLUMNS, height=1.5)
     order = np.argsort(places, kind="stable")
@@ -139,9 +160,12 @@ def main() -> int:
     settings = tyro.cli(NextSettings, prog="python -m training.own.next")
     try:
         run(settings)
-    except (DataError, ValueError, OSError) as error:
+    except (DataError, BundleError, ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; what was decoded and encoded so far is kept", file=sys.stderr)
+        return 130
     return 0
 
 

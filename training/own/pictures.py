@@ -54,6 +54,22 @@ class Pictures:
         return np.array(found, np.int64)
 
     @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """(n,) numbers, the same for files whose pixels are equal."""
+        _, numbers = np.unique([info.pixels for info in self.good], return_inverse=True)
+        return np.asarray(numbers, np.int64)
+
+    @cached_property
+    def left_out(self) -> int:
+        """How many held-out files have a label that no file to train on has."""
+        labels = set(self.class_names)
+        return sum(
+            record.held_out and record.label is not None and record.label not in labels
+            for record, info in self._pairs
+            if info.good
+        )
+
+    @cached_property
     def training(self) -> NDArray[np.int64]:
         """Places of the images that are trained on, labelled or not."""
         return np.flatnonzero(~self.held_out)
@@ -83,16 +99,21 @@ class Pictures:
         """The same of `chosen` files, batch by batch, with their places; kept nowhere."""
         return stream(self.collection, self.infos, spec, size, chosen)
 
+    @property
+    def _learnt(self) -> list[FileInfo]:
+        """What is known of the files that are trained on."""
+        return [info for info, held_out in zip(self.good, self.held_out, strict=True) if not held_out]
+
     def channels(self) -> int:
         """1 where no picture has a colour, else 3."""
-        return 1 if all(info.gray for info in self.good) else 3
+        return 1 if all(info.gray for info in self._learnt) else 3
 
     def side(self) -> int:
         """Pixels along each side that a served network sees, unless told: about as many as the pictures have."""
-        shorter = float(np.median([min(info.width, info.height) for info in self.good]))
+        shorter = float(np.median([min(info.width, info.height) for info in self._learnt]))
         return int(np.clip(shorter // STEP * STEP, SMALLEST, LARGEST))
 
     def square(self) -> bool:
         """Whether nearly all pictures are about square, so that it does not matter how they come to a square."""
-        ratios = np.array([info.width / info.height for info in self.good])
+        ratios = np.array([info.width / info.height for info in self._learnt])
         return bool((np.abs(np.log(ratios)) < 0.05).mean() > 0.95)

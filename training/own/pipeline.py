@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from models.manifest import InputSpec
 from models.pictures.preparation import as_input
 from training.checkpoint import Checkpoint
-from training.data.dataset import UNLABELLED
 from training.encoders import Encoder
 from training.loop import History, Run
 from training.losses import nt_xent_loss
@@ -22,7 +21,7 @@ from training.own.features import choose_resize, encoded
 from training.own.pictures import Pictures
 from training.own.settings import OwnSettings
 from training.provenance import surroundings
-from training.soft_labels import Method, Predicted, SoftLabeller, chosen_method, folds
+from training.soft_labels import Method, Predicted, SoftLabeller, chosen_method
 from training.stages.distill import DistillSettings, distill
 from training.stages.pretrain import pretrain
 
@@ -140,7 +139,8 @@ def soften(work: Work, features: Features) -> SoftLabels:
     """Chooses the way to soft labels by k-fold."""
     settings = work.settings
     frequencies = np.array(settings.frequencies, np.float32) if settings.frequencies else None
-    labeller = SoftLabeller(features.values, work.classes, settings.soft_labels, frequencies)
+    groups = work.pictures.groups[work.pictures.training]
+    labeller = SoftLabeller(features.values, work.classes, settings.soft_labels, frequencies, groups)
     scores = labeller.hidden(work.labels)
     return SoftLabels(labeller, scores, chosen_method(scores))
 
@@ -163,22 +163,15 @@ def learn(images: Tensor, work: Work, soft: SoftLabels, backbone: PictureBackbon
     def stage(name: str, student: Classifier, shown: Labels, tuning: DistillSettings) -> tuple[Classifier, History]:
         return distill(name, student, images, torch.from_numpy(soft.targets(shown)).to(run.device), tuning, run)
 
-    if len(work.pictures.test):
+    cut = None if len(work.pictures.test) else next(soft.labeller.cuts(labels), None)
+    if cut is None:  # a test set, or too few labels to do without some
         student, history = stage("student", student, labels, tuning)
         return Student(student, None, {"student": history})
-    hidden = first_fold(labels, settings.soft_labels.folds)
-    shown = labels.copy()
-    shown[hidden] = UNLABELLED
+    hidden, shown = cut
     student, history = stage("student", student, shown, tuning)
     fold = Predicted(labels[hidden], answers_of(student, images[torch.from_numpy(hidden)]))
     student, further = stage("refined", student, labels, refined(tuning))
     return Student(student, fold, {"student": history, "refined": further})
-
-
-def first_fold(labels: Labels, count: int) -> NDArray[np.int64]:
-    """Places of one of so many parts of the labels."""
-    known = np.flatnonzero(labels != UNLABELLED)
-    return np.sort(known[folds(labels[known], count)[0]])
 
 
 def refined(tuning: DistillSettings) -> DistillSettings:

@@ -21,6 +21,7 @@ from training.own.made import Made
 from training.own.settings import OwnSettings
 from training.report import DPI, MAP_POINTS, curves
 
+plt.rcParams["text.parse_math"] = False  # names may hold a dollar sign
 SHEET_CLASSES, SHEET_COLUMNS = 40, 12
 """Most classes and pictures of each on the contact sheet."""
 MOST = 48
@@ -126,7 +127,7 @@ def embedding_map(path: Path, made: Made) -> None:
     colours = plt.get_cmap("tab20")(np.arange(len(made.pictures.class_names)) % 20)
     for index, name in enumerate(made.pictures.class_names):
         dots, crosses = points[(classes == index) & ~given], points[(classes == index) & given]
-        axis.scatter(dots[:, 0], dots[:, 1], s=6, color=colours[index], label=shown(name)[:30])
+        axis.scatter(dots[:, 0], dots[:, 1], s=6, color=colours[index], label=shown(name)[:30].lstrip("_"))
         axis.scatter(crosses[:, 0], crosses[:, 1], s=40, color=colours[index], marker="x")
     axis.set(xticks=[], yticks=[], title=f"t-SNE of {len(points):,} embeddings; crosses have a label")
     if len(made.pictures.class_names) <= SHEET_CLASSES:

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from models.manifest import BundleError, InputSpec
 from models.pictures.preparation import as_input
 from training import export
-from training.data.dataset import UNLABELLED
 from training.encoders import Encoder
 from training.networks import Classifier, NeighbourNovelty, ServedModel
 from training.own.encoder_head import EncoderHead, fit_head, with_head
@@ -22,7 +21,7 @@ from training.own.features import encoded
 from training.own.made import Served
 from training.own.pictures import Pictures
 from training.own.pipeline import Features, SoftLabels, Student, Work, input_of
-from training.soft_labels import Predicted, folds
+from training.soft_labels import Predicted
 
 BANK = 1000
 """Images that novelty is measured by, at most."""
@@ -110,16 +109,12 @@ def head_of(work: Work, features: Features, soft: SoftLabels) -> EncoderHead:
 
 def hidden_by_head(work: Work, features: Features, soft: SoftLabels) -> Predicted:
     """What linear heads take the labels' images for, each fold's by one that nothing told its labels."""
-    labels, settings = work.labels, work.settings.soft_labels
-    known = np.flatnonzero(labels != UNLABELLED)
-    answers = np.zeros(len(known), np.int64)
-    for fold in folds(labels[known], settings.folds):
-        shown = labels.copy()
-        shown[known[fold]] = UNLABELLED
-        if len(np.unique(shown[shown != UNLABELLED])) > 1:
-            head = fit_head(features.values, soft.targets(shown), settings.strength, known)
-            answers[fold] = answers_by(head, features.values[known[fold]]).predicted
-    return Predicted(labels[known], answers)
+    found, answers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for fold, shown in soft.labeller.cuts(work.labels):
+        head = fit_head(features.values, soft.targets(shown), work.settings.soft_labels.strength, fold)
+        answers.append(answers_by(head, features.values[fold]).predicted)
+        found.append(work.labels[fold])
+    return Predicted(np.concatenate(found), np.concatenate(answers))
 
 
 def cost_ms(path: Path, shape: Sequence[int]) -> float:

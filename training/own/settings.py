@@ -6,6 +6,7 @@ from typing import Literal
 
 from models.manifest import MANIFEST
 from training.data.scan import CACHE
+from training.settings import TrainingSettings
 from training.soft_labels import SoftLabelSettings
 from training.stages.distill import DistillSettings
 from training.views.pictures import PictureViews
@@ -80,15 +81,23 @@ class OwnSettings:
 
     def check(self) -> None:
         """Raises ValueError for a name or sizes that cannot be."""
-        if not self.name or self.name != Path(self.name).name or any(map(str.isspace, self.name)):
+        spaces = any(map(str.isspace, self.name))
+        if not self.name or self.name != Path(self.name).name or self.name.startswith(".") or spaces:
             raise ValueError(
                 f"--name {self.name}: the name of one folder in {self.models}/, without spaces and slashes"
             )
+        if self.output.resolve() == TrainingSettings().output.resolve():
+            raise ValueError(f"--name {self.name}: that is the bundle that comes with fewlabel: give another name")
+        for folder in (self.models, self.cache) if self.data.is_dir() else ():
+            if folder.resolve().is_relative_to(self.data.resolve()):
+                raise ValueError(
+                    f"{folder}: lies in the folder of pictures, where nothing is written: give another one"
+                )
         if self.output.exists() and not (self.output / MANIFEST).exists():
             raise ValueError(f"--name {self.name}: {self.output} is there and holds no bundle: give another name")
         if self.size is not None and not SMALLEST <= self.size <= LARGEST:
             raise ValueError(f"--size {self.size}: between {SMALLEST} and {LARGEST}")
-        if self.frequencies and (min(self.frequencies) <= 0 or abs(sum(self.frequencies) - 1) > 0.01):
+        if self.frequencies and not (min(self.frequencies) > 0 and abs(sum(self.frequencies) - 1) < 0.01):
             raise ValueError("--frequencies: one share above 0 for each class, 1 in all")
 
     def resolved(self) -> "OwnSettings":

@@ -13,6 +13,8 @@ def tell(made: Made, manifest: Manifest) -> None:
     for method, predicted in made.soft.scores.items():
         chosen = " (chosen)" if method == made.soft.method else ""
         say(f"soft labels by {method}: {predicted.accuracy:.1%}, balanced {predicted.balanced_accuracy:.1%}{chosen}")
+    if not manifest.metrics:
+        say("there are too few labels to say how good it is")
     for name, one in manifest.metrics.items():
         say(f"{name.replace('_', ' ')} {one.value:.1%} (95 % interval {one.low:.1%} to {one.high:.1%}, n = {one.n:,})")
     for name, cost in zip(("served network", "encoder"), made.costs_ms, strict=False):

@@ -2,10 +2,14 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models.manifest import INDEX
+from serving.model import load_model
 from tests.training.own.conftest import Folder
 from training.data.errors import DataError
 from training.own.next import NextSettings, run
@@ -31,6 +35,25 @@ def test_it_works_before_there_is_any_label(folder: Folder, encoder: Path, tmp_p
     )
     assert {name.removeprefix("unlabelled/")[0] for name in chosen} == set("abc")  # one of each class at least
     assert (tmp_path / "next" / "next.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_before_any_label_a_bundle_embeds_and_searches(
+    folder: Folder, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """Its export compares with a running service."""
+    monkeypatch.setattr("training.own.settings.OwnPretrainSettings.epochs_of", lambda *_: 1)
+    data = folder(labelled=0, unlabelled=60, tested=0)
+    settings = settings_for(data, tmp_path, "none" if own else str(encoder))
+    run(replace(settings, name="shapes", models=tmp_path / "models"))
+    model = load_model(tmp_path / "models" / "shapes", "cpu", 1)
+    assert model.class_names == ()
+    assert model.dim == (96 if own else 192)
+    assert "no label yet" in model.manifest.protocol
+    with np.load(tmp_path / "models" / "shapes" / INDEX) as index:
+        assert index["embeddings"].shape == (60, model.dim)
+        assert (index["labels"] == -1).all()
+        assert index["thumbnails"].shape == (60, 64, 64, 3)
 
 
 def test_what_has_a_label_is_not_chosen_and_guesses_are_told(folder: Folder, encoder: Path, tmp_path: Path) -> None:

@@ -107,6 +107,31 @@ def test_without_encoder_and_test_split_the_network_learns_from_the_images(folde
     assert manifest.training["student"]["views"]["light"] == 0
 
 
+@pytest.mark.parametrize(("labels", "metrics"), [((1, 1), set()), ((6, 1), {"fold_accuracy"})])
+def test_few_labels_make_a_bundle_all_the_same(
+    folder: Folder, encoder: Path, tmp_path: Path, labels: tuple[int, int], metrics: set[str]
+) -> None:
+    """With one label a class nothing can be hidden, and no figure is told."""
+    data = folder(labelled=6, unlabelled=0, tested=0)
+    shutil.rmtree(data / NAMES[2])
+    for name, count in zip(NAMES, labels, strict=False):
+        for file in sorted((data / name).iterdir())[count:]:
+            file.unlink()
+    run(settings_for(data, tmp_path, str(encoder)))
+    manifest = Manifest.load(tmp_path / "models" / "shapes")
+    assert set(manifest.metrics) >= metrics
+    assert bool(manifest.metrics) == bool(metrics)
+
+
+def test_names_may_hold_any_character(folder: Folder, encoder: Path, tmp_path: Path) -> None:
+    data = folder(unlabelled=6, tested=2)
+    for part in (data, data / "test"):
+        (part / NAMES[0]).rename(part / "a$_$|b <i>")
+    run(settings_for(data, tmp_path, str(encoder)))
+    card = (tmp_path / "models" / "shapes" / "README.md").read_text(encoding="utf-8")
+    assert r"a\$\_\$\|b \<i\>" in card
+
+
 def test_a_second_run_replaces_the_bundle_and_decodes_nothing(
     folder: Folder, encoder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
