@@ -23,7 +23,8 @@ def nearest(z: Tensor, neighbours: int) -> tuple[NDArray[np.float32], NDArray[np
     the `neighbours` groups of `GROUP` vectors whose best similarities are highest.
     """
     n, padding = len(z), -len(z) % GROUP
-    found, every = [], F.pad(z, (0, 0, 0, padding))
+    every = F.pad(z, (0, 0, 0, padding))
+    cosines, indices = torch.empty(n, neighbours), torch.empty(n, neighbours, dtype=torch.int64)
     within = torch.arange(GROUP, device=z.device)
     for start in range(0, n, ROWS):
         similar = z[start : start + ROWS] @ every.T
@@ -34,9 +35,9 @@ def nearest(z: Tensor, neighbours: int) -> tuple[NDArray[np.float32], NDArray[np
         groups = grouped.amax(dim=2).topk(min(neighbours, grouped.shape[1]), dim=1).indices
         candidates = (groups[:, :, None] * GROUP + within).flatten(1)
         best, chosen = similar.gather(1, candidates).topk(neighbours, dim=1)
-        found.append((best, candidates.gather(1, chosen)))
-    cosines, indices = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
-    return cosines, indices
+        cosines[start : start + ROWS] = best
+        indices[start : start + ROWS] = candidates.gather(1, chosen)
+    return cosines.numpy(), indices.numpy()
 
 
 def normalised_links(cosines: NDArray[np.float32], indices: NDArray[np.int64]) -> scipy.sparse.csr_array:
