@@ -11,13 +11,10 @@ model's input: a process taken over by a file must not reach the service.
 
 import math
 import os
-import resource
 import signal
 import struct
 import sys
 import warnings
-from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO
 
 import cv2
@@ -25,9 +22,8 @@ import numpy as np
 from PIL import Image
 
 from models.manifest import InputSpec
-from models.pictures.bombs import refuse_many_blocks, refuse_slow
-from models.pictures.decode import open_image
 from models.pictures.errors import NotAnImage, PictureError, TooLarge, UndecodableImage
+from models.pictures.limits import limit_memory, open_bounded
 from models.pictures.preparation import Found, Preparation, preparation
 from serving.heap import return_large_blocks
 
@@ -105,27 +101,11 @@ def main() -> None:
 def decoded(content: bytes, prepare: Preparation, max_pixels: int) -> Found | PictureError:
     """What a file shows, or what is wrong with it."""
     try:
-        refuse_many_blocks(content)
-        image = open_image(content, max_pixels)
-        refuse_slow(image, content)
-        return prepare.prepare(image)
+        return prepare.prepare(open_bounded(content, max_pixels))
     except PictureError as error:
         return error
     except MemoryError:
         return UndecodableImage("decoding it takes more memory than an image of this size needs")
-
-
-def limit_memory(more: int) -> None:
-    """Lets the process take so many bytes beyond what it has now, and leave no core behind.
-
-    Where the machine's memory is short, Linux ends this process rather than the service.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        with suppress(OSError):  # /proc may be read-only
-            Path("/proc/self/oom_score_adj").write_text("1000")
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 
 
 def send(replies: BinaryIO, reply: bytes) -> None:

@@ -28,6 +28,7 @@ Labels = NDArray[np.int64]
 Method = Literal["product", "regression", "propagation"]
 METHODS: tuple[Method, ...] = ("product", "regression", "propagation")
 SURE = 1.5
+"""Standard errors by which a method must be better than the one before it."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def test_texts_are_bounded() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    code = "from serving.decoder_child import limit_memory; limit_memory(50_000_000); bytearray({})"
+    code = "from models.pictures.limits import limit_memory; limit_memory(50_000_000); bytearray({})"
     for size, status in ((20_000_000, 0), (500_000_000, 1)):
         ended = subprocess.run([sys.executable, "-c", code.format(size)], cwd=ROOT, capture_output=True, text=True)
         assert ended.returncode == status

@@ -7,13 +7,11 @@ them, and their pixels, goes out on standard output. A message is its length (4 
 import hashlib
 import json
 import os
-import resource
 import signal
 import struct
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -23,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from models.manifest import InputSpec
-from models.pictures.bombs import refuse_many_blocks, refuse_slow
 from models.pictures.decode import FORMATS, open_image, to_picture
 from models.pictures.errors import NotAnImage, PictureError
+from models.pictures.limits import limit_memory, open_bounded
 from models.pictures.preparation import RESIZES, preparation, resized
 from training.data.collection import reader
 from training.data.errors import DataError
@@ -120,9 +118,7 @@ def look(read: Reader, key: str, specs: Sequence[InputSpec], known: set[bytes]) 
 
 def decoded(content: bytes, digest: bytes, specs: Sequence[InputSpec]) -> tuple[FileInfo, list[Picture]]:
     """Decodes a file once for all inputs; raises PictureError, also for what the service would refuse."""
-    refuse_many_blocks(content)
-    image = open_image(content, MAX_PIXELS)
-    refuse_slow(image, content)
+    image = open_bounded(content, MAX_PIXELS)
     form, mode, width, height = image.format or "", image.mode, image.width, image.height
     picture = to_picture(image)
     rows = [
@@ -141,19 +137,6 @@ def is_gray(picture: Picture) -> bool:
         return True
     red = picture[..., 0]
     return bool((red == picture[..., 1]).all() and (red == picture[..., 2]).all())
-
-
-def limit_memory(more: int) -> None:
-    """Lets the process take so many bytes beyond what it has now, and leave no core behind.
-
-    Where the machine's memory is short, Linux ends this process rather than the training.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        with suppress(OSError):  # /proc may be read-only
-            Path("/proc/self/oom_score_adj").write_text("1000")
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 from models.manifest import BundleError
@@ -138,7 +137,6 @@ def contact_sheet(path: Path, work: Work, chosen: NDArray[np.int64], resize: str
             show(axis, image)
             axis.set_title(f"{position + 1}. {shown(work.pictures.names[place])[-22:]}", fontsize=5)
     save(figure, path)
-    plt.close(figure)
 
 
 def tell(settings: NextSettings, chosen: int, doubts: int, counts: NDArray[np.int64]) -> None:
