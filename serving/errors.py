@@ -2,10 +2,14 @@
 
 ServiceError
 ├── MalformedRequest     the request makes no sense
+├── UnknownItem          it names an item that the index does not have
+├── Conflict             it does not fit what the index has
 ├── NoClasses            it asks for a class of a model that names none
 ├── Misdirected          it is meant for another host
 ├── SlowUpload           the body did not arrive in time
 ├── BodyTooLarge         more bytes than allowed
+├── StoreFull            nothing more fits into the index
+├── StoreFailure         the index's store failed, or cannot be reached
 ├── ModelFailure         the model itself failed: our fault
 ├── Overloaded           too much waits already
 ├── Draining             the service is stopping
@@ -26,6 +30,14 @@ class MalformedRequest(ServiceError):
     """The request makes no sense."""
 
 
+class UnknownItem(ServiceError):
+    """The index has no such item."""
+
+
+class Conflict(ServiceError):
+    """The request does not fit what the index has."""
+
+
 class NoClasses(ServiceError):
     """The request asks for a class, and the model names none."""
 
@@ -40,6 +52,14 @@ class SlowUpload(ServiceError):
 
 class BodyTooLarge(ServiceError):
     """More bytes than allowed."""
+
+
+class StoreFull(ServiceError):
+    """Nothing more fits into the index."""
+
+
+class StoreFailure(ServiceError):
+    """The index's store failed, or cannot be reached."""
 
 
 class ModelFailure(ServiceError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.reports.lines import code_lines, is_docstring
 
 SERVING = {"serving", "models", "numpy", "onnxruntime", "PIL", "fastapi", "starlette", "uvicorn", "orjson"}
-SERVING |= {"cv2", "httptools", "pydantic", "pydantic_settings", "prometheus_client", "threadpoolctl"}
+SERVING |= {"cv2", "httptools", "pydantic", "pydantic_settings", "prometheus_client", "psycopg", "threadpoolctl"}
 IMPORTS = {
     "models": {"models", "numpy", "PIL", "cv2"},
     "serving": SERVING,

@@ -25,6 +25,8 @@ class Problem(NamedTuple):
 
 PROBLEMS: dict[type[errors.Failure], Problem] = {
     errors.MalformedRequest: Problem(400, "The request makes no sense"),
+    errors.UnknownItem: Problem(404, "The index has no such item"),
+    errors.Conflict: Problem(409, "The request does not fit what the index has"),
     errors.NoClasses: Problem(409, "The model names no classes"),
     errors.Misdirected: Problem(421, "The request is meant for another host"),
     errors.SlowUpload: Problem(408, "The body did not arrive in time"),
@@ -32,12 +34,16 @@ PROBLEMS: dict[type[errors.Failure], Problem] = {
     TooLarge: Problem(413, "More pixels, or blocks, than allowed"),
     NotAnImage: Problem(415, "The bytes are no image of a known kind"),
     UndecodableImage: Problem(422, "The image is damaged"),
+    errors.StoreFailure: Problem(503, "The index cannot be read or written now"),
+    errors.StoreFull: Problem(507, "Nothing more fits into the index"),
     errors.ModelFailure: Problem(500, "The model failed"),
     errors.Overloaded: Problem(503, "Too many images are waiting"),
     errors.Draining: Problem(503, "The service is stopping"),
     errors.Hanging: Problem(503, "The model hangs"),
     errors.AnswerTimeout: Problem(504, "The model did not answer in time"),
 }
+OF_ITEMS = {errors.UnknownItem, errors.Conflict, errors.StoreFailure, errors.StoreFull}
+"""Failures that only routes about the index's items have."""
 
 
 def document(problem: Problem, detail: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from serving.errors import Failure
 from serving.http import problems
 from serving.http.replies import JSON, OCTETS, PROBLEM
 
@@ -167,14 +168,18 @@ class Ready(BaseModel):
     """onnxruntime's execution provider."""
 
 
-def _titles(status: int) -> str:
-    return "; ".join(dict.fromkeys(problem.title for problem in problems.PROBLEMS.values() if problem.status == status))
+def _documented(kinds: set[type[Failure]]) -> dict[int | str, dict[str, Any]]:
+    """Status → how OpenAPI describes it, of these kinds of failures."""
+    titles: dict[int, dict[str, None]] = {}
+    for kind, problem in sorted(problems.PROBLEMS.items(), key=lambda one: one[1].status):
+        if kind in kinds:
+            titles.setdefault(problem.status, {})[problem.title] = None
+    content = {PROBLEM: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": "; ".join(texts), "content": content} for status, texts in titles.items()}
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": _titles(status), "content": {PROBLEM: {"schema": Problem.model_json_schema()}}}
-    for status in sorted({problem.status for problem in problems.PROBLEMS.values()})
-}
+PROBLEMS = _documented(problems.PROBLEMS.keys() - problems.OF_ITEMS)
+"""Of the routes that take images or vectors."""
 BINARY = {"type": "string", "format": "binary"}
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import BundleError
+from serving.index.items import LabelSource, Source
 
 BLOCK = 64
-"""Images whose best score is looked at first."""
+"""Images of a block, whose best score is looked at first."""
 COLUMNS = {"ids": "U", "labels": "iu", "label_given": "b"}
 """Arrays of the file, besides `embeddings`, and the kinds of numbers or text that they hold."""
 
@@ -22,8 +23,8 @@ class Neighbor(TypedDict):
     id: str
     label: str | None
     """Name of its class; None where nothing is known of it."""
-    label_source: Literal["given", "predicted"] | None
-    """Whether the label came with the image or is the model's own guess; None without a label."""
+    label_source: LabelSource | Literal["predicted"] | None
+    """Whether the label came with the image, is what a person said, or the model's own guess; None without a label."""
     score: float
     """Cosine similarity, in [-1, 1]."""
 
@@ -35,6 +36,10 @@ class Query(NamedTuple):
     """(dim,), unit norm."""
     k: int
     """How many neighbours, at least 1."""
+    label: str | None = None
+    """Finds only images with this label, "" those without one; None finds all. `LiveIndex` alone heeds it."""
+    source: Source | None = None
+    """Finds only the bundle's own images, or only users'; None finds all. `LiveIndex` alone heeds it."""
 
 
 class NeighborIndex:
@@ -53,10 +58,10 @@ class NeighborIndex:
     ) -> None:
         if not len(ids) == len(embeddings) == len(labels) == len(given):
             raise ValueError("ids, embeddings, labels and given must be equally long")
-        self._ids = ids
-        self._embeddings = np.ascontiguousarray(embeddings, np.float32)
-        self._labels = labels
-        self._sources = [_source(label, one) for label, one in zip(labels, given.tolist(), strict=True)]
+        self.ids = ids
+        self.embeddings = np.ascontiguousarray(embeddings, np.float32)
+        self.labels = labels
+        self.sources = [_source(label, one) for label, one in zip(labels, given.tolist(), strict=True)]
 
     @classmethod
     def load(cls, path: Path, dim: int, class_names: Sequence[str]) -> Self:
@@ -74,50 +79,61 @@ class NeighborIndex:
                 index = cls(ids.tolist(), arrays["embeddings"], [names[label] for label in labels.tolist()], given)
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise BundleError(f"{path}: not an index: {error}") from error
-        if index._embeddings.shape[1:] != (dim,):
-            raise BundleError(f"{path}: embeddings of shape {index._embeddings.shape}, the model gives {dim}")
+        if index.embeddings.shape[1:] != (dim,):
+            raise BundleError(f"{path}: embeddings of shape {index.embeddings.shape}, the model gives {dim}")
         return index
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.ids)
 
     def search(self, queries: Sequence[Query]) -> list[list[Neighbor]]:
         """The `k` most similar images of each query (all, when there are fewer), best first; all queries at once."""
-        if not self._ids:
+        if not self.ids:
             return [[] for _ in queries]
         embeddings = np.stack([query.embedding for query in queries])
-        scores, indices = self._best(embeddings, max(query.k for query in queries))
+        scores, indices = best(
+            scores_of(embeddings, self.embeddings), min(len(self), max(query.k for query in queries))
+        )
         return [
-            [self._neighbor(i, score) for i, score in zip(row[: query.k], best, strict=False)]
-            for query, row, best in zip(queries, indices.tolist(), scores.tolist(), strict=True)
+            [self._neighbor(i, score) for i, score in zip(row[: query.k], values, strict=False)]
+            for query, row, values in zip(queries, indices.tolist(), scores.tolist(), strict=True)
         ]
-
-    def _best(self, embeddings: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and indices of the `k` best for each of (n, dim) queries: both (n, at most k), best first.
-
-        Only the `k` blocks with the highest maxima can hold them, so that few scores need sorting.
-        """
-        n, size = len(embeddings), len(self)
-        blocks, k = -(-size // BLOCK), min(k, size)
-        scores = np.full((n, blocks * BLOCK), -np.inf, np.float32)
-        np.matmul(embeddings, self._embeddings.T, out=scores[:, :size])
-        in_blocks = scores.reshape(n, blocks, BLOCK)
-        chosen = _largest(in_blocks.max(axis=2), min(k, blocks))  # (n, blocks that matter)
-        candidates = np.take_along_axis(in_blocks, chosen[:, :, None], axis=1).reshape(n, -1)
-        best = _largest(candidates, k)
-        values = np.take_along_axis(candidates, best, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        best = np.take_along_axis(best, order, axis=1)
-        indices = np.take_along_axis(chosen, best // BLOCK, axis=1) * BLOCK + best % BLOCK
-        return np.take_along_axis(values, order, axis=1), indices
 
     def _neighbor(self, i: int, score: float) -> Neighbor:
         return {
-            "id": self._ids[i],
-            "label": self._labels[i],
-            "label_source": self._sources[i],
+            "id": self.ids[i],
+            "label": self.labels[i],
+            "label_source": self.sources[i],
             "score": score,
         }
+
+
+def scores_of(embeddings: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosines of (n, dim) unit vectors to `rows` (size, dim): (n, size and what whole blocks need, -inf)."""
+    size = len(rows)
+    scores = np.empty((len(embeddings), -(-size // BLOCK) * BLOCK), np.float32)
+    scores[:, size:] = -np.inf
+    np.matmul(embeddings, rows.T, out=scores[:, :size])
+    return scores
+
+
+def best(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The `k` best of each row of `scores_of` and their columns: both (n, at most k), best first; padding may be last.
+
+    Only the `k` blocks with the highest maxima can hold them, so that few scores need sorting. A block is every
+    (columns / BLOCK)-th column: the maxima of all blocks are then found at once, column beside column.
+    """
+    n, columns = scores.shape
+    blocks, k = columns // BLOCK, min(k, columns)
+    in_blocks = scores.reshape(n, BLOCK, blocks)
+    chosen = _largest(in_blocks.max(axis=1), min(k, blocks))  # (n, blocks that matter)
+    candidates = np.take_along_axis(in_blocks, chosen[:, None, :], axis=2).reshape(n, -1)
+    found = _largest(candidates, k)
+    values = np.take_along_axis(candidates, found, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    found = np.take_along_axis(found, order, axis=1)
+    block = np.take_along_axis(chosen, found % chosen.shape[1], axis=1)
+    return np.take_along_axis(values, order, axis=1), found // chosen.shape[1] * blocks + block
 
 
 def _column(values: NDArray[Any], kind: str) -> NDArray[Any]:

@@ -1,0 +1,217 @@
+"""What is searched: the bundle's images and users' items over them, in one array that grows. Knows no store.
+
+`search` and `apply` may run on two threads at once: each holds the lock for one batch.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.index.items import Gone, Item, LabelSource, Source, Vector
+from serving.index.memory import Neighbor, NeighborIndex, Query, best, scores_of
+
+Told = LabelSource | Literal["predicted"] | None
+"""Where a label is from."""
+
+
+class Known(NamedTuple):
+    """What is answered of one image that is searched."""
+
+    label: str | None
+    label_source: Told
+    source: Source
+    bundled: bool
+    """Whether it is one of the bundle's own, whatever lies over it."""
+
+
+class Snapshot(NamedTuple):
+    """All n images that are searched, at one moment: copies."""
+
+    ids: list[str]
+    vectors: NDArray[np.float32]
+    """(n, dim)."""
+    labels: list[str | None]
+    label_sources: list[Told]
+
+
+class LiveIndex:
+    """Exact search over the bundle's images and those items whose vector the same model made.
+
+    An item with the id of one of the bundle's images lies over it: its label is answered, and if it has a vector of
+    this model, that is searched. When it goes, the bundle's own come back.
+
+    Args:
+        bundle: rows 0 to its length.
+        model: name@version of the one model whose vectors are searched, of `dim` numbers.
+    """
+
+    def __init__(self, bundle: NeighborIndex, model: str, dim: int) -> None:
+        self._bundle_labels, self._bundle_sources = bundle.labels, bundle.sources
+        self._covered: dict[int, Vector] = {}  # row → the bundle's own vector, where an item's lies over it
+        self._model, self._dim = model, dim
+        self._ids, self._labels = list(bundle.ids), list(bundle.labels)
+        self._label_sources: list[Told] = list(bundle.sources)
+        self._row = {own_id: row for row, own_id in enumerate(self._ids)}
+        self._code: dict[str | None, int] = {None: 0}  # label → its number in `_codes`
+        self._vectors = bundle.embeddings.reshape(-1, dim)  # (capacity, dim), copied before anything is written
+        self._codes = np.array([self._code.setdefault(label, len(self._code)) for label in self._labels], np.int32)
+        self._users = np.zeros(len(self._ids), np.bool_)  # (capacity,)
+        self._items: set[str] = set()
+        self._missing: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many images are searched."""
+        return len(self._ids)
+
+    @property
+    def missing(self) -> int:
+        """How many items are not searched, as another model made their vector."""
+        return len(self._missing)
+
+    @property
+    def items(self) -> frozenset[str]:
+        """Ids of all items that were applied and are not gone."""
+        return frozenset(self._items)
+
+    def known(self, own_id: str) -> Known | None:
+        """What is answered of an image; None where it is not searched."""
+        with self._lock:
+            row = self._row.get(own_id)
+            return None if row is None else self._known(row)
+
+    def snapshot(self) -> Snapshot:
+        """All that is searched."""
+        with self._lock:
+            vectors = self._vectors[: len(self._ids)].copy()
+            return Snapshot(self._ids.copy(), vectors, self._labels.copy(), self._label_sources.copy())
+
+    def search(self, queries: Sequence[Query]) -> list[list[Neighbor]]:
+        """The `k` most similar images of each query (all, when there are fewer), best first; all queries at once."""
+        embeddings = np.stack([query.embedding for query in queries])
+        with self._lock:
+            size = len(self._ids)
+            if not size:
+                return [[] for _ in queries]
+            scores = scores_of(embeddings, self._vectors[:size])
+            for row, query in zip(scores, queries, strict=True):
+                self._leave_out(row[:size], query)
+            values, rows = best(scores, min(size, max(query.k for query in queries)))
+            return [
+                [self._neighbor(*one) for one in zip(found[: query.k], value, strict=False) if one[1] != -np.inf]
+                for query, found, value in zip(queries, rows.tolist(), values.tolist(), strict=True)
+            ]
+
+    def apply(self, changes: Sequence[Item | Gone]) -> None:
+        """Takes over changes in their order; for one thread at a time."""
+        self._reserve(len(self._ids) + len(changes))
+        with self._lock:
+            for change in changes:
+                if isinstance(change, Item):
+                    self._keep(change)
+                else:
+                    self._remove(change.id)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """As if these items were gone; for one thread at a time."""
+        with self._lock:
+            for own_id in ids:
+                self._remove(own_id)
+
+    def _leave_out(self, scores: NDArray[np.float32], query: Query) -> None:
+        """Makes -inf of the scores, (n,), of images that a query's filters do not let through."""
+        size = len(scores)
+        if query.label is not None:
+            scores[self._codes[:size] != self._code.get(query.label or None, -1)] = -np.inf
+        if query.source is not None:
+            scores[self._users[:size] != (query.source == "user")] = -np.inf
+
+    def _neighbor(self, row: int, score: float) -> Neighbor:
+        return {
+            "id": self._ids[row],
+            "label": self._labels[row],
+            "label_source": self._label_sources[row],
+            "score": score,
+        }
+
+    def _known(self, row: int) -> Known:
+        source: Source = "user" if self._users[row] else "bundle"
+        return Known(self._labels[row], self._label_sources[row], source, row < len(self._bundle_labels))
+
+    def _reserve(self, size: int) -> None:
+        """Makes room for `size` rows; the first time also to leave the bundle's own array as it is.
+
+        Copied without the lock: nobody else writes, and searches go on.
+        """
+        if size > len(self._codes):
+            count, capacity = len(self._ids), max(2 * len(self._codes), size)
+            vectors = np.empty((capacity, self._dim), np.float32)
+            codes, users = np.empty(capacity, np.int32), np.empty(capacity, np.bool_)
+            vectors[:count], codes[:count] = self._vectors[:count], self._codes[:count]
+            users[:count] = self._users[:count]
+            with self._lock:
+                self._vectors, self._codes, self._users = vectors, codes, users
+
+    def _keep(self, item: Item) -> None:
+        self._items.add(item.id)
+        row = self._row.get(item.id)
+        vector = item.vector if item.model == self._model else None
+        if vector is not None and vector.shape != (self._dim,):  # a store that another program has written to
+            vector = None
+        if item.source == "user" and vector is None:
+            self._missing.add(item.id)
+        else:
+            self._missing.discard(item.id)
+        if vector is None and (row is None or row >= len(self._bundle_labels)):
+            if row is not None:
+                self._drop(row)
+            return
+        if row is None:
+            row = self._append(item.id)
+        self._show(row, vector)
+        self._tell(row, item.label, item.label_source, item.source == "user")
+
+    def _remove(self, own_id: str) -> None:
+        self._items.discard(own_id)
+        self._missing.discard(own_id)
+        row = self._row.get(own_id)
+        if row is None:
+            return
+        if row < len(self._bundle_labels):
+            self._show(row, None)
+            self._tell(row, self._bundle_labels[row], self._bundle_sources[row], False)
+        else:
+            self._drop(row)
+
+    def _append(self, own_id: str) -> int:
+        self._row[own_id] = row = len(self._ids)
+        self._ids.append(own_id)
+        self._labels.append(None)
+        self._label_sources.append(None)
+        return row
+
+    def _drop(self, row: int) -> None:
+        """Takes a row out; the last one comes into its place, so that there are no holes."""
+        last = len(self._ids) - 1
+        self._row[self._ids[last]] = row
+        del self._row[self._ids[row]]
+        self._ids[row], self._labels[row] = self._ids[last], self._labels[last]
+        self._label_sources[row], self._users[row] = self._label_sources[last], self._users[last]
+        self._vectors[row], self._codes[row] = self._vectors[last], self._codes[last]
+        del self._ids[last], self._labels[last], self._label_sources[last]
+
+    def _show(self, row: int, vector: Vector | None) -> None:
+        """Searches `vector` in this row; None brings back what the bundle has there, if it was covered."""
+        if vector is None:
+            vector = self._covered.pop(row, None)
+        elif row < len(self._bundle_labels) and row not in self._covered:
+            self._covered[row] = self._vectors[row].copy()
+        if vector is not None:
+            self._vectors[row] = vector
+
+    def _tell(self, row: int, label: str | None, label_source: Told, user: bool) -> None:
+        self._labels[row], self._label_sources[row], self._users[row] = label, label_source, user
+        self._codes[row] = self._code.setdefault(label, len(self._code))
