@@ -13,8 +13,7 @@ from training.data.errors import DataError
 from training.encoders import MEAN, SIDE, find_encoder
 from training.export import run_onnx
 from training.graphs import FEATURES, IMAGE, graph_of
-from training.own.encoder_head import fit_head, with_head
-from training.own.served import answers_by
+from training.own.encoder_head import answers_by, fit_head, with_head
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16), dtype=np.uint8)
 

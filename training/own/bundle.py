@@ -46,7 +46,7 @@ def write(
         name=settings.name,
         git_commit=commit,
         protocol=protocol(made),
-        knowledge=made.features.knowledge,
+        knowledge=made.candidate.features.knowledge,
         input=made.served.spec,
         network=made.served.network,
         class_names=made.pictures.class_names,
@@ -77,7 +77,7 @@ def _accuracies(name: str, cases: Predicted) -> dict[str, Metric]:
 
 def protocol(made: Made) -> str:
     """How the figures were measured."""
-    cases, hidden = made.cases, made.soft.scores[made.soft.method]
+    cases, hidden = made.cases, made.candidate.soft.chosen
     scored = (FOLDED if made.served.fold else TESTED).format(n=len(cases.labels))
     if not len(cases.labels):
         scored = "There are too few labels to say how good it is."
@@ -87,7 +87,7 @@ def protocol(made: Made) -> str:
         scored=scored,
         images=len(made.pictures.training),
         labels=len(hidden.labels),
-        method=made.soft.method,
+        method=made.candidate.soft.method,
         folds=hidden.accuracy,
         balanced=hidden.balanced_accuracy,
         doubt="" if len(cases.labels) >= 100 else " So few cases tell little: see the intervals.",
@@ -102,7 +102,7 @@ def _write_index(path: Path, made: Made, settings: OwnSettings) -> None:
     chosen = np.sort(np.concatenate([order[known], order[~known]])[: settings.index_size])
     given = labels[chosen] != UNLABELLED
     indices = np.where(given, labels[chosen], answers.predicted[chosen])
-    pixels = made.images[torch.from_numpy(chosen)].permute(0, 2, 3, 1).numpy()
+    pixels = made.candidate.images[torch.from_numpy(chosen)].permute(0, 2, 3, 1).numpy()
     thumbnails = pixels[..., 0] if pixels.shape[3] == 1 else pixels
     ids = [names[place] for place in chosen]
     export.write_index(path, ids, thumbnails, answers.embedding[chosen], export.Known(indices, given))

@@ -15,6 +15,7 @@ from training.networks import NeighbourNovelty
 Floats = NDArray[np.float32]
 ITERATIONS = 60
 """Of L-BFGS; the loss hardly moves any more."""
+BATCH_SIZE = 500
 
 
 class EncoderHead(nn.Module):
@@ -60,6 +61,13 @@ def fit_head(features: Floats, targets: Floats, strength: float, bank: NDArray[n
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     return EncoderHead(mean, weight.detach(), bias.detach(), unit[torch.from_numpy(bank)]).eval()
+
+
+@torch.no_grad()
+def answers_by(head: EncoderHead, features: Floats) -> Answers:
+    """What a head answers to (n, dim) features."""
+    parts = [head(batch) for batch in torch.split(torch.from_numpy(features), BATCH_SIZE)]
+    return Answers(*(torch.cat(part).numpy() for part in zip(*parts, strict=True)))
 
 
 def with_head(encoder: Encoder, head: EncoderHead, dim: int) -> onnx.ModelProto:

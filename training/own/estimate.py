@@ -10,8 +10,9 @@ from torch import nn
 from training.encoders import Encoder
 from training.loop import Optimisation, Run
 from training.networks import Classifier, PictureBackbone, select_device
-from training.own.pipeline import Work
+from training.own.pipeline import Work, seen_by_both
 from training.own.settings import OwnSettings
+from training.own.shown import views_each
 
 TRIED = 3
 """Steps that are timed."""
@@ -19,6 +20,8 @@ OTHER_S = 30.0
 """Checks, pictures of the report, export and verification, about."""
 BASE_MB = 900
 """Memory of the libraries, about."""
+FEATURES = 1280
+"""Numbers that an encoder makes of a picture, about."""
 
 
 def tell(work: Work, encoder: Encoder | None) -> None:
@@ -27,18 +30,23 @@ def tell(work: Work, encoder: Encoder | None) -> None:
     side, channels = settings.size or pictures.side(), pictures.channels()
     with torch.random.fork_rng():  # the weights of the training to come must not depend on this
         step = seconds_a_image((channels, side, side), len(pictures.class_names), settings)
+    views = training * views_each(training) if encoder and settings.serve == "student" else 0
     seconds = OTHER_S
     if settings.serve == "student":
-        seconds += settings.student.epochs_of(training) * training * step
+        student = seen_by_both(settings.student) if views else settings.student
+        seconds += student.epochs_of(training + views) * (training + views) * step
     if not pictures.held_out.any():
         seconds *= 1.25
-    disk = len(pictures) * side * side * channels
+    disk = (len(pictures) + views) * side * side * channels
     if encoder:
-        seconds += len(pictures) * encoding_s(encoder)
-        disk += len(pictures) * 4 * 1280
-    else:
+        seconds += (len(pictures) + views) * encoding_s(encoder)
+        disk += (2 * len(pictures) + views) * 2 * FEATURES
+    if encoder is None or settings.compare:
         seconds += settings.pretrain.epochs_of(training) * training * 2 * step
-    memory = BASE_MB + (len(pictures) * side * side * channels * 2 + training * 1280 * 16) // 1_000_000
+    memory = (
+        BASE_MB
+        + ((len(pictures) + views) * side * side * channels * 2 + (training + views // 2) * FEATURES * 16) // 1_000_000
+    )
     print(
         f"this will take about {seconds / 60:.0f} minutes, {memory / 1000:.1f} GB of memory and "
         f"{max(disk // 1_000_000, 1):,} MB in {settings.cache}/",

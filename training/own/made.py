@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from models.manifest import InputSpec
 from training.export import Answers
 from training.loop import History
+from training.own.candidates import Candidate
 from training.own.pictures import Pictures
-from training.own.pipeline import Features, SoftLabels
 from training.soft_labels import Predicted
 
 
@@ -33,10 +31,8 @@ class Made:
     """Pictures, and what training made of them."""
 
     pictures: Pictures
-    images: Tensor
-    """(n, channels, height, width) uint8, of all pictures: small ones, to look at."""
-    features: Features
-    soft: SoftLabels
+    candidate: Candidate
+    """Images, features and soft labels."""
     served: Served
     encoder_tested: Predicted | None = None
     """What the encoder with a linear head takes the test images for, where the student is served."""

@@ -17,9 +17,11 @@ from training.encoders import Encoder
 from training.loop import History, Run
 from training.losses import nt_xent_loss
 from training.networks import Classifier, PictureBackbone
+from training.own.encoder_head import answers_by, fit_head
 from training.own.features import choose_resize, encoded
 from training.own.pictures import Pictures
 from training.own.settings import OwnSettings
+from training.own.shown import Shown
 from training.provenance import surroundings
 from training.soft_labels import Method, Predicted, SoftLabeller, chosen_method
 from training.stages.distill import DistillSettings, distill
@@ -57,6 +59,11 @@ class SoftLabels:
     """By k-fold, of each way to soft labels."""
     method: Method
     """The one that was chosen."""
+
+    @property
+    def chosen(self) -> Predicted:
+        """The score of the chosen way."""
+        return self.scores[self.method]
 
     def targets(self, labels: Labels) -> NDArray[np.float32]:
         """(n, classes), rows sum to 1, of (n,) class indices or UNLABELLED."""
@@ -145,7 +152,7 @@ def soften(work: Work, features: Features) -> SoftLabels:
     return SoftLabels(labeller, scores, chosen_method(scores))
 
 
-def learn(images: Tensor, work: Work, soft: SoftLabels, backbone: PictureBackbone | None) -> Student:
+def learn(images: Tensor, work: Work, features: Features, soft: SoftLabels, shown: Shown | None) -> Student:
     """Trains the student, from a pretrained backbone where there is one.
 
     Without a test set it first learns without one fold of the labels, which nothing has seen that it learns from, is
@@ -153,25 +160,50 @@ def learn(images: Tensor, work: Work, soft: SoftLabels, backbone: PictureBackbon
 
     Args:
         images: (n, channels, height, width) uint8 to train on.
+        shown: views of them that the encoder has seen too, where there are any.
     """
-    labels, settings, run = work.labels, work.settings, work.run
+    labels, settings = work.labels, work.settings
     _, channels, height, width = images.shape
-    backbone = backbone or PictureBackbone((channels, height, width), settings.widths)
-    student = run.place(Classifier(backbone, nn.Linear(backbone.dim, work.classes)))
-    tuning = replace(settings.student, batch_size=min(settings.student.batch_size, len(images)))
+    backbone = features.backbone or PictureBackbone((channels, height, width), settings.widths)
+    student = work.run.place(Classifier(backbone, nn.Linear(backbone.dim, work.classes)))
+    tuning = settings.student
+    if shown is not None:
+        images = torch.cat([images, shown.images.to(images.device)])
+        tuning = seen_by_both(tuning)
+    tuning = replace(tuning, batch_size=min(tuning.batch_size, len(images)))
 
-    def stage(name: str, student: Classifier, shown: Labels, tuning: DistillSettings) -> tuple[Classifier, History]:
-        return distill(name, student, images, torch.from_numpy(soft.targets(shown)).to(run.device), tuning, run)
+    def stage(name: str, student: Classifier, known: Labels, tuning: DistillSettings) -> tuple[Classifier, History]:
+        targets = torch.from_numpy(targets_of(work, features, soft, known, shown)).to(images.device)
+        return distill(name, student, images, targets, tuning, work.run)
 
     cut = None if len(work.pictures.test) else next(soft.labeller.cuts(labels), None)
     if cut is None:  # a test set, or too few labels to do without some
         student, history = stage("student", student, labels, tuning)
         return Student(student, None, {"student": history})
-    hidden, shown = cut
-    student, history = stage("student", student, shown, tuning)
+    hidden, known = cut
+    student, history = stage("student", student, known, tuning)
     fold = Predicted(labels[hidden], answers_of(student, images[torch.from_numpy(hidden)]))
     student, further = stage("refined", student, labels, refined(tuning))
     return Student(student, fold, {"student": history, "refined": further})
+
+
+def targets_of(
+    work: Work, features: Features, soft: SoftLabels, known: Labels, shown: Shown | None
+) -> NDArray[np.float32]:
+    """What the student is to say of each image, and of each view after them: (n, classes), rows sum to 1.
+
+    Of a view it is what a linear classifier of the encoder's features says, which has learnt the images' soft labels.
+    """
+    targets = soft.targets(known)
+    if shown is None:
+        return targets
+    head = fit_head(features.values, targets, work.settings.soft_labels.strength, np.zeros(1, np.int64))
+    return np.concatenate([targets, answers_by(head, shown.features).probabilities])
+
+
+def seen_by_both(tuning: DistillSettings) -> DistillSettings:
+    """For a student whose views are drawn already: at most mirrored, and half as long, since more gained nothing."""
+    return replace(tuning, views=tuning.views.mirrored(), images=tuning.images // 2)
 
 
 def refined(tuning: DistillSettings) -> DistillSettings:

@@ -47,7 +47,7 @@ def views(path: Path, made: Made, settings: OwnSettings) -> None:
     """Images above three random views of each, as the student saw them."""
     generator = torch.Generator().manual_seed(0)
     chosen = torch.from_numpy(made.pictures.training[:: max(1, len(made.pictures.training) // 10)][:10])
-    images = made.images[chosen]
+    images = made.candidate.images[chosen]
     rows = [images, *(settings.student.views.apply(images, generator) for _ in range(3))]
     figure, axes = plt.subplots(4, len(images), figsize=(len(images), 4.2), layout="constrained", squeeze=False)
     for row, batch in enumerate(rows):
@@ -67,7 +67,7 @@ def contact_sheet(path: Path, made: Made) -> None:
         guessed = guessed[np.argsort(-made.served.answers.probabilities[guessed, row], kind="stable")]
         chosen = [*given, *guessed][:SHEET_COLUMNS]
         for column, place in enumerate(chosen):
-            show(axes[row][column], made.images[place])
+            show(axes[row][column], made.candidate.images[place])
             if column < len(given):
                 axes[row][column].patch.set(edgecolor="tab:green", linewidth=4)
                 axes[row][column].set_axis_on()
@@ -77,7 +77,7 @@ def contact_sheet(path: Path, made: Made) -> None:
 
 def doubted(path: Path, made: Made) -> None:
     """Labels that the other labels contradict, surest first: the given class → what its fold was taken for."""
-    scores = made.soft.scores[made.soft.method]
+    scores = made.candidate.soft.chosen
     known = made.pictures.training[made.pictures.labels[made.pictures.training] != UNLABELLED]
     assert scores.probabilities is not None
     wrong = doubtful(scores.labels, scores.probabilities)
@@ -143,7 +143,7 @@ def _caption(made: Made, truth: int, answer: int) -> str:
 def _tiles(path: Path, made: Made, places: NDArray[np.int64], captions: Sequence[str]) -> None:
     figure, axes = grid(max(1, math.ceil(len(places) / SHEET_COLUMNS)), SHEET_COLUMNS, height=1.5)
     for axis, place, caption in zip(axes.flat, places, captions, strict=False):
-        show(axis, made.images[place])
+        show(axis, made.candidate.images[place])
         axis.set_title(caption, fontsize=6)
     save(figure, path)
 

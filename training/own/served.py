@@ -16,7 +16,7 @@ from models.pictures.preparation import as_input
 from training import export
 from training.encoders import Encoder
 from training.networks import Classifier, NeighbourNovelty, ServedModel
-from training.own.encoder_head import EncoderHead, fit_head, with_head
+from training.own.encoder_head import EncoderHead, answers_by, fit_head, with_head
 from training.own.features import encoded
 from training.own.made import Served
 from training.own.pictures import Pictures
@@ -91,13 +91,6 @@ def _check_parity(path: Path, pictures: Pictures, spec: InputSpec, answers: expo
         difference = max(float(np.abs(mine[places] - one).max()) for mine, one in zip(answers, actual, strict=True))
         if not difference <= export.PARITY_TOLERANCE:
             raise BundleError(f"{path}: differs from the encoder by {difference:.2e} > {export.PARITY_TOLERANCE}")
-
-
-@torch.no_grad()
-def answers_by(head: EncoderHead, features: NDArray[np.float32]) -> export.Answers:
-    """What a head answers to (n, dim) features."""
-    parts = [head(batch) for batch in torch.split(torch.from_numpy(features), BATCH_SIZE)]
-    return export.Answers(*(torch.cat(part).numpy() for part in zip(*parts, strict=True)))
 
 
 def head_of(work: Work, features: Features, soft: SoftLabels) -> EncoderHead:

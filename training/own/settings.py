@@ -54,6 +54,8 @@ class OwnSettings:
     lite0 where the extra `encoder` is installed."""
     serve: Literal["student", "encoder"] = "student"
     """What is served: a small network of its own, or the encoder with a linear head, better and many times as slow."""
+    compare: bool = False
+    """Also learn features from the pictures alone, and take those that foretell the labels better."""
     resize: Literal["auto", "crop", "stretch"] = "auto"
     """How pictures come to a square: its middle, or all of it; `auto` asks the labels."""
     size: int | None = None

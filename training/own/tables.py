@@ -8,10 +8,12 @@ from training.own.made import Made
 
 def tell(made: Made, manifest: Manifest) -> None:
     """Which features and soft labels were chosen and why, and how good the result is."""
-    for resize, predicted in made.features.resize_scores.items():
+    for resize, predicted in made.candidate.features.resize_scores.items():
         say(f"resize {resize}: {predicted.accuracy:.1%} of the labels foretold by k-fold")
-    for method, predicted in made.soft.scores.items():
-        chosen = " (chosen)" if method == made.soft.method else ""
+    for name, predicted in made.candidate.rejected.items():
+        say(f"features {name}: {predicted.accuracy:.1%} of the labels foretold by k-fold (not taken)")
+    for method, predicted in made.candidate.soft.scores.items():
+        chosen = " (chosen)" if method == made.candidate.soft.method else ""
         say(f"soft labels by {method}: {predicted.accuracy:.1%}, balanced {predicted.balanced_accuracy:.1%}{chosen}")
     if not manifest.metrics:
         say("there are too few labels to say how good it is")

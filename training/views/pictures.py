@@ -48,6 +48,10 @@ class PictureViews:
         """The same without any change of light, colour or sharpness."""
         return replace(self, light=0.0, colour=0.0, gray=0.0, blur=0.0)
 
+    def mirrored(self) -> "PictureViews":
+        """The images as they are, or mirrored if these views may be."""
+        return replace(self.geometry(), whole=1.0, rotation_degrees=0.0)
+
 
 def picture_views(images: Tensor, settings: PictureViews, generator: torch.Generator) -> Tensor:
     """One random view of each of (n, channels, height, width) uint8 images: the same shape and dtype."""

@@ -182,3 +182,17 @@ def test_the_program_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pyte
 def test_the_summary_is_json(folder: Folder, encoder: Path, tmp_path: Path) -> None:
     summary = run(settings_for(folder(unlabelled=30, tested=5), tmp_path, str(encoder)))
     assert json.loads(json.dumps(summary))["test_accuracy"]["n"] == 15
+
+
+def test_features_learnt_from_the_pictures_can_be_compared_with_the_encoders(
+    folder: Folder, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever the labels like better is taken, and both figures are told."""
+    settings = replace(settings_for(folder(), tmp_path, str(encoder)), compare=True)
+    run(settings)
+    said = capsys.readouterr().err
+    assert "(not taken)" in said
+    taken = Manifest.load(settings.output).knowledge
+    assert ("features the encoder's" in said) == (taken == "none")
+    with pytest.raises(DataError, match="--compare"):
+        run(replace(settings, encoder="none"))
