@@ -11,7 +11,7 @@ BUNDLE = $(if $(call given,NAME),--model-dir "models/$$NAME")
 OWN = $(if $(call given,DATA)$(call given,NAME),own)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help bundle serve check no-data next own train-export benchmark-accuracy article loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
+.PHONY: help bundle serve check no-data next own train-export benchmark-accuracy article trials loadtest loadtest-ui compare test test-system faults soak fuzz requirements clean
 .DEFAULT_GOAL := help
 
 help: ## print every target with one line each
@@ -53,6 +53,9 @@ benchmark-accuracy: $(VENVS)/dev/.ready ## repeat the experiments with several s
 
 article: $(VENVS)/dev/.ready ## run the article's three experiments as its notebook does
 	$(VENVS)/dev/bin/python -m training.experiments.reproduce $(ARGS)
+
+trials: $(if $(and $(call given,DATA),$(DATA)),$(VENVS)/dev/.ready,no-data) ## measure trainings on few labels of pictures that are all labelled, several draws: DATA=photos/, a zip or a table of labels
+	$(VENVS)/dev/bin/python -m training.experiments.pictures --data "$$DATA" $(if $(call given,NAME),--name "$$NAME") $(ARGS)
 
 loadtest: $(if $(call given,NAME),bundle) $(VENVS)/loadtest/.ready $(if $(HOST),,$(VENVS)/serve/.ready) ## load-test a service started for it (NAME=photos DATA=photos/), or HOST=http://…
 	$(VENVS)/loadtest/bin/python -m loadtest $(if $(HOST),--host $(HOST),--server-python $(VENVS)/serve/bin/python) \

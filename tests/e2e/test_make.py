@@ -54,6 +54,8 @@ def test_name_and_data_are_handed_over() -> None:
     assert '-m serving --model-dir "models/$NAME"' in make("-n", "serve", "NAME=digits").stdout
     shown = make("-n", "loadtest", "NAME=digits", "DATA=my photos").stdout
     assert '--model-dir "models/$NAME" --data "$DATA"' in shown
+    shown = make("-n", "trials", "NAME=photos", "DATA=my photos").stdout
+    assert '-m training.experiments.pictures --data "$DATA" --name "$NAME"' in shown
     assert 'LOADTEST_IMAGES="$DATA" ' in make("-n", "loadtest-ui", "DATA=my photos").stdout
 
 
