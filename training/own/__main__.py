@@ -79,7 +79,7 @@ def learnt(path: Path, work: pipeline.Work, candidate: Candidate) -> Made:
     spec = pipeline.input_of(work, features.resize)
     views = shown(pictures, encoder, spec, settings.student.views) if encoder else None
     student = pipeline.learn(own, work, features, soft, views)
-    network = served.serve_student(path, student, work, features, images)
+    network = served.serve_student(path, student, work, features, soft, images)
     network.history.update(candidate.history)
     costs = [served.cost_ms(path, network.spec.shape)]
     other = None

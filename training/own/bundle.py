@@ -14,6 +14,7 @@ from models.manifest import INDEX, MANIFEST, BundleError, Manifest, Metric
 from training import export
 from training.data.dataset import UNLABELLED
 from training.evaluate import share
+from training.own.calibration import mean_probability
 from training.own.card import write_card
 from training.own.made import Made
 from training.own.report import draw
@@ -28,10 +29,12 @@ REFUSED = 0.01
 """Share of the images beyond the bank that the threshold refuses."""
 PROTOCOL = (
     "{scored} The run saw {images:,} images, {labels:,} of them labelled. The way to soft labels was chosen by k-fold "
-    "on all these labels ({method}: {folds:.1%} right, balanced {balanced:.1%}).{doubt} Probabilities are not "
-    "calibrated."
+    "on all these labels ({method}: {folds:.1%} right, balanced {balanced:.1%}).{doubt} {calibrated}"
 )
 TESTED = "Accuracy of this file run by onnxruntime on the {n:,} images of the test split, scored once."
+CALIBRATED = (
+    "Logits are divided by {:.2f}: the mean probability of the answers to these images is what k-fold found right."
+)
 FOLDED = "Accuracy on {n:,} labels that the network had not seen; it has learnt them since."
 
 
@@ -66,6 +69,7 @@ def metrics_of(made: Made, threshold: float) -> dict[str, Metric]:
     if made.encoder_tested:
         metrics |= _accuracies("encoder_test", made.encoder_tested)
     if len(made.pictures.test):
+        metrics["test_mean_probability"] = mean_probability(made.served.answers.probabilities[made.pictures.test])
         metrics["test_refused"] = share(made.served.answers.novelty[made.pictures.test] > threshold)
     return metrics
 
@@ -90,6 +94,9 @@ def protocol(made: Made) -> str:
         method=made.candidate.soft.method,
         folds=hidden.accuracy,
         balanced=hidden.balanced_accuracy,
+        calibrated=CALIBRATED.format(made.served.temperature)
+        if made.served.temperature
+        else "Probabilities are not calibrated: the labels are too few.",
         doubt="" if len(cases.labels) >= 100 else " So few cases tell little: see the intervals.",
     )
 

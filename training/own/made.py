@@ -24,6 +24,8 @@ class Served:
     fold: Predicted | None
     """What labels were taken for that it had not seen; None where there is a test set."""
     history: dict[str, History]
+    temperature: float | None
+    """What its logits were divided by, so that probabilities are right on average; None where labels are too few."""
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,7 @@ def run(settings: NextSettings) -> list[str]:
     probabilities, doubts = None, np.zeros(0, np.int64)
     if work.classes > 1 and counts.sum() >= ENOUGH * work.classes:
         soft = soften(work, features)
-        probabilities = soft.targets(labels)
-        hidden = soft.scores[soft.method]
+        probabilities, hidden = soft.values, soft.chosen
         assert hidden.probabilities is not None
         doubts = np.flatnonzero(labels != UNLABELLED)[doubtful(hidden.labels, hidden.probabilities)][:DOUBTED]
     chosen = to_label(features.values, labels != UNLABELLED, settings.count, probabilities, settings.seed)

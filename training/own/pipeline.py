@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from training.encoders import Encoder
 from training.loop import History, Run
 from training.losses import nt_xent_loss
 from training.networks import Classifier, PictureBackbone
+from training.own.calibration import expected_accuracy
 from training.own.encoder_head import answers_by, fit_head
 from training.own.features import choose_resize, encoded
 from training.own.pictures import Pictures
@@ -55,6 +56,8 @@ class SoftLabels:
     """What a few labels say of every image to train on."""
 
     labeller: SoftLabeller
+    labels: Labels
+    """(n,) class indices, or UNLABELLED."""
     scores: dict[Method, Predicted]
     """By k-fold, of each way to soft labels."""
     method: Method
@@ -65,8 +68,18 @@ class SoftLabels:
         """The score of the chosen way."""
         return self.scores[self.method]
 
-    def targets(self, labels: Labels) -> NDArray[np.float32]:
-        """(n, classes), rows sum to 1, of (n,) class indices or UNLABELLED."""
+    @cached_property
+    def values(self) -> NDArray[np.float32]:
+        """(n, classes), rows sum to 1."""
+        return self.without(self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all images that they are likely right about."""
+        return expected_accuracy(self.chosen, self.values.mean(axis=0))
+
+    def without(self, labels: Labels) -> NDArray[np.float32]:
+        """What fewer labels, (n,), would have said: (n, classes), rows sum to 1."""
         return self.labeller.spread(labels, [self.method])[self.method]
 
 
@@ -149,7 +162,7 @@ def soften(work: Work, features: Features) -> SoftLabels:
     groups = work.pictures.groups[work.pictures.training]
     labeller = SoftLabeller(features.values, work.classes, settings.soft_labels, frequencies, groups)
     scores = labeller.hidden(work.labels)
-    return SoftLabels(labeller, scores, chosen_method(scores))
+    return SoftLabels(labeller, work.labels, scores, chosen_method(scores))
 
 
 def learn(images: Tensor, work: Work, features: Features, soft: SoftLabels, shown: Shown | None) -> Student:
@@ -172,33 +185,32 @@ def learn(images: Tensor, work: Work, features: Features, soft: SoftLabels, show
         tuning = seen_by_both(tuning)
     tuning = replace(tuning, batch_size=min(tuning.batch_size, len(images)))
 
-    def stage(name: str, student: Classifier, known: Labels, tuning: DistillSettings) -> tuple[Classifier, History]:
-        targets = torch.from_numpy(targets_of(work, features, soft, known, shown)).to(images.device)
+    def stage(
+        name: str, student: Classifier, soft: NDArray[np.float32], tuning: DistillSettings
+    ) -> tuple[Classifier, History]:
+        targets = torch.from_numpy(targets_of(work, features, soft, shown)).to(images.device)
         return distill(name, student, images, targets, tuning, work.run)
 
     cut = None if len(work.pictures.test) else next(soft.labeller.cuts(labels), None)
     if cut is None:  # a test set, or too few labels to do without some
-        student, history = stage("student", student, labels, tuning)
+        student, history = stage("student", student, soft.values, tuning)
         return Student(student, None, {"student": history})
     hidden, known = cut
-    student, history = stage("student", student, known, tuning)
+    student, history = stage("student", student, soft.without(known), tuning)
     fold = Predicted(labels[hidden], answers_of(student, images[torch.from_numpy(hidden)]))
-    student, further = stage("refined", student, labels, refined(tuning))
+    student, further = stage("refined", student, soft.values, refined(tuning))
     return Student(student, fold, {"student": history, "refined": further})
 
 
-def targets_of(
-    work: Work, features: Features, soft: SoftLabels, known: Labels, shown: Shown | None
-) -> NDArray[np.float32]:
+def targets_of(work: Work, features: Features, soft: NDArray[np.float32], shown: Shown | None) -> NDArray[np.float32]:
     """What the student is to say of each image, and of each view after them: (n, classes), rows sum to 1.
 
     Of a view it is what a linear classifier of the encoder's features says, which has learnt the images' soft labels.
     """
-    targets = soft.targets(known)
     if shown is None:
-        return targets
-    head = fit_head(features.values, targets, work.settings.soft_labels.strength, np.zeros(1, np.int64))
-    return np.concatenate([targets, answers_by(head, shown.features).probabilities])
+        return soft
+    head = fit_head(features.values, soft, work.settings.soft_labels.strength, np.zeros(1, np.int64))
+    return np.concatenate([soft, answers_by(head, shown.features).probabilities])
 
 
 def seen_by_both(tuning: DistillSettings) -> DistillSettings:

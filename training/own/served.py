@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.manifest import BundleError, InputSpec
@@ -16,6 +16,7 @@ from models.pictures.preparation import as_input
 from training import export
 from training.encoders import Encoder
 from training.networks import Classifier, NeighbourNovelty, ServedModel
+from training.own.calibration import temperature
 from training.own.encoder_head import EncoderHead, answers_by, fit_head, with_head
 from training.own.features import encoded
 from training.own.made import Served
@@ -39,16 +40,34 @@ def divided(pictures: Pictures, seed: int) -> tuple[NDArray[np.int64], NDArray[n
     return order[:size], order[size:] if len(order) > size else order
 
 
-def serve_student(path: Path, student: Student, work: Work, features: Features, images: Tensor) -> Served:
+def serve_student(
+    path: Path, student: Student, work: Work, features: Features, soft: SoftLabels, images: Tensor
+) -> Served:
     """Writes the student; `images` are what it sees of all pictures."""
     classifier = student.classifier.cpu().eval()
+    said = _logits_of(classifier, images[torch.from_numpy(work.pictures.training)])
+    scale = temperature(said, soft.accuracy, len(soft.chosen.labels))
+    _cool(classifier.head, scale)
     bank, _ = divided(work.pictures, work.settings.seed)
     model = ServedModel(classifier, NeighbourNovelty(embeddings_of(classifier, images[torch.from_numpy(bank)])))
     spec = input_of(work, features.resize)
     export.write_onnx(model, path, spec.shape)
     export.parity(model, path, images[:PARITY_SAMPLE].numpy())
     network = export.described_network(model, work.settings.widths)
-    return Served(spec, export.run_onnx(path, images.numpy()), network, student.fold, student.history)
+    return Served(spec, export.run_onnx(path, images.numpy()), network, student.fold, student.history, scale)
+
+
+@torch.no_grad()
+def _logits_of(classifier: Classifier, images: Tensor) -> NDArray[np.float32]:
+    """(n, classes)."""
+    return torch.cat([classifier(batch) for batch in torch.split(images, BATCH_SIZE)]).numpy()
+
+
+@torch.no_grad()
+def _cool(head: nn.Module, scale: float | None) -> None:
+    """Divides the logits that a linear head gives: its weights and its biases."""
+    for parameter in head.parameters():
+        parameter.div_(scale or 1)
 
 
 @torch.no_grad()
@@ -64,6 +83,8 @@ def serve_encoder(path: Path, encoder: Encoder, work: Work, features: Features, 
     pictures, spec = work.pictures, encoder.input(features.resize)
     every = encoded(pictures, encoder, features.resize, range(len(pictures)))
     head = head_of(work, features, soft)
+    scale = temperature(answers_by(head, features.values).logits, soft.accuracy, len(soft.chosen.labels))
+    _cool(head, scale)
     path.write_bytes(with_head(encoder, head, every.shape[1]).SerializeToString())
     answers = answers_by(head, every)
     _check_parity(path, pictures, spec, answers)
@@ -74,7 +95,7 @@ def serve_encoder(path: Path, encoder: Encoder, work: Work, features: Features, 
         "features": every.shape[1],
         "parameters": sum(one.numel() for one in head.parameters()),
     }
-    return Served(spec, answers, network, fold, {})
+    return Served(spec, answers, network, fold, {}, scale)
 
 
 def encoder_tested(encoder: Encoder, work: Work, features: Features, soft: SoftLabels) -> Predicted:
@@ -97,14 +118,14 @@ def head_of(work: Work, features: Features, soft: SoftLabels) -> EncoderHead:
     """A linear head that has learnt the soft labels of the images to train on."""
     bank, _ = divided(work.pictures, work.settings.seed)
     places = np.searchsorted(work.pictures.training, bank)
-    return fit_head(features.values, soft.targets(work.labels), work.settings.soft_labels.strength, places)
+    return fit_head(features.values, soft.values, work.settings.soft_labels.strength, places)
 
 
 def hidden_by_head(work: Work, features: Features, soft: SoftLabels) -> Predicted:
     """What linear heads take the labels' images for, each fold's by one that nothing told its labels."""
     found, answers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for fold, shown in soft.labeller.cuts(work.labels):
-        head = fit_head(features.values, soft.targets(shown), work.settings.soft_labels.strength, fold)
+        head = fit_head(features.values, soft.without(shown), work.settings.soft_labels.strength, fold)
         answers.append(answers_by(head, features.values[fold]).predicted)
         found.append(work.labels[fold])
     return Predicted(np.concatenate(found), np.concatenate(answers))
