@@ -1,18 +1,23 @@
 """A person's folder becomes a bundle that is served: the whole way, with small networks."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.manifest import INDEX, Manifest
 from models.pictures.decode import open_image
 from models.pictures.preparation import as_input, preparation
 from serving.model import load_model
+from tests.conftest import ROOT
 from tests.training.own.conftest import NAMES, Folder
 from training.data.errors import DataError
 from training.own.__main__ import main, run
@@ -196,3 +201,46 @@ def test_features_learnt_from_the_pictures_can_be_compared_with_the_encoders(
     assert ("features the encoder's" in said) == (taken == "none")
     with pytest.raises(DataError, match="--compare"):
         run(replace(settings, encoder="none"))
+
+
+def test_gray_pictures_make_a_gray_network_and_one_colour_among_them_another(
+    folder: Folder, encoder: Path, tmp_path: Path
+) -> None:
+    """Gray files of every mode: all of them are seen alike by training and service, or the export is refused."""
+    data = folder(unlabelled=30, tested=5)
+    for number, file in enumerate(sorted(data.rglob("*.png"))):
+        with Image.open(file) as image:
+            gray = image.convert("L")
+        modes = (gray, gray.convert("RGB"), gray.convert("LA"), gray.convert("I;16").point(lambda value: value * 257))
+        modes[number % len(modes)].save(file)
+    run(settings_for(data, tmp_path, str(encoder)))
+    assert Manifest.load(tmp_path / "models" / "shapes").input.channels == 1
+    Image.new("RGB", (40, 40), "red").save(data / "unlabelled" / "colour.png")
+    run(settings_for(data, tmp_path, str(encoder)))
+    assert Manifest.load(tmp_path / "models" / "shapes").input.channels == 3
+
+
+def test_who_stops_a_training_finds_the_old_bundle_and_nothing_half_done(
+    folder: Folder, encoder: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(folder(), tmp_path, str(encoder))
+    run(settings)
+    before = {path: path.read_bytes() for path in settings.output.rglob("*") if path.is_file()}
+    options = {"data": settings.data, "name": "shapes", "encoder": encoder, "models": settings.models}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    with subprocess.Popen(
+        [sys.executable, "-m", "training.own", *arguments, "--cache", str(settings.cache)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+    ) as process:
+        assert process.stderr is not None
+        while "student" not in process.stderr.readline():  # its progress bar
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait() == 130, said
+    assert "stopped; what was decoded and encoded so far is kept" in said
+    assert {path: path.read_bytes() for path in settings.output.rglob("*") if path.is_file()} == before
+    assert [path.name for path in settings.models.iterdir()] == ["shapes"]
