@@ -17,7 +17,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-de
     && /opt/venv/bin/pip uninstall --yes setuptools pip
 
 FROM python:3.12-slim
-RUN useradd --create-home --uid 10001 fewlabel
+RUN useradd --create-home --uid 10001 fewlabel && install --directory --owner 10001 --group 10001 --mode 700 /data
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY models models
@@ -29,7 +29,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
     OPENBLAS_NUM_THREADS=1 \
-    FEWLABEL_HOST=0.0.0.0
+    FEWLABEL_HOST=0.0.0.0 \
+    FEWLABEL_INDEX=/data/index.sqlite
+# What users write. A new named volume takes over this folder's owner; other mounts must be writable for 10001.
+VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('FEWLABEL_PORT', 8000)}/health/ready\", timeout=2)"]

@@ -76,9 +76,9 @@ test: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## ruff, mypy and the who
 	$(VENVS)/test-serving/bin/python -m pytest tests/models tests/serving tests/e2e -p no:cacheprovider
 	$(VENVS)/dev/bin/python -m pytest $(ARGS)
 
-test-system: $(VENVS)/test-serving/.ready ## the HTTP corpus behind haproxy and nginx, and Prometheus; apt installs them where it may
-	$(VENVS)/test-serving/bin/python -m tests.system.programs
-	$(VENVS)/test-serving/bin/python -m pytest tests/system -p no:cacheprovider
+test-system: $(VENVS)/test-system/.ready ## the page in Chromium, the HTTP corpus behind haproxy and nginx, and Prometheus; apt installs them where it may
+	$(VENVS)/test-system/bin/python -m tests.system.programs
+	$(VENVS)/test-system/bin/python -m pytest tests/system -p no:cacheprovider
 
 faults: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## do to a service what hostile clients do, and check every row of the fault table
 	$(VENVS)/dev/bin/python -m tests.faults --python $(VENVS)/test-serving/bin/python $(ARGS)
@@ -92,7 +92,7 @@ fuzz: $(VENVS)/dev/.ready $(VENVS)/test-serving/.ready ## send damaged uploads, 
 requirements: $(VENVS)/dev/.ready ## renew requirements/: what the container image installs, with hashes
 	for extra in serve serve-cuda; do echo setuptools | UV_CUSTOM_COMPILE_COMMAND='make $@' \
 		$(VENVS)/dev/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --only-binary :all: --generate-hashes \
-		--no-annotate -c constraints.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml - >/dev/null || exit; done
+		--no-annotate -c constraints.txt --extra $$extra --extra postgres -o requirements/$$extra.txt pyproject.toml - >/dev/null || exit; done
 
 clean: ## remove the environments and everything that can be made again, but not data/ or models/
 	rm -rf $(VENVS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -17,8 +17,9 @@ from locust.env import Environment
 
 from loadtest.files import draw
 from loadtest.payloads import load_digits
+from loadtest.settings import headers
 
-HEADERS = {"Content-Type": "application/octet-stream"}
+HEADERS = headers()
 PLAN: dict[str, Any] | None = None
 if "LOADTEST_PLAN" in os.environ:
     PLAN = json.loads(Path(os.environ["LOADTEST_PLAN"]).read_text())

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from loadtest.errors import LoadTestError
 from loadtest.files import MAX_FILE_BYTES, draw
 from loadtest.payloads import load_digits
+from loadtest.settings import headers
 
 REFUSED = (400, 413, 415, 422)
 """Statuses that say that something is wrong with the file itself."""
@@ -31,8 +32,7 @@ class Reference(NamedTuple):
 
 def ask(url: str, body: bytes | None = None) -> dict[str, Any]:
     """The JSON object that `url` answers."""
-    headers = {"Content-Type": "application/octet-stream"}
-    request = urllib.request.Request(url, body, headers)  # noqa: S310 (the user's own address)
+    request = urllib.request.Request(url, body, headers())  # noqa: S310 (the user's own address)
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         answer: dict[str, Any] = json.load(response)
         return answer

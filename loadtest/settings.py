@@ -1,5 +1,6 @@
 """What a load test can be told; the command line derives from these fields and their docstrings."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,3 +37,9 @@ class LoadSettings:
     """Smallest share of the 1,000 digits that the unloaded service must name right; not asked with `data`."""
     results: Path = Path("loadtest/results")
     """Folder that receives report.html, the CSV files and summary.json."""
+
+
+def headers() -> dict[str, str]:
+    """Of each request; with a key where LOADTEST_API_KEY holds one: every user of a machine can read options."""
+    key = os.environ.get("LOADTEST_API_KEY")
+    return {"Content-Type": "application/octet-stream", **({"X-API-Key": key} if key else {})}

@@ -9,8 +9,10 @@ from pydantic_settings import CliApp
 
 from models.manifest import BundleError
 from serving import logs
-from serving.app import create_app, load_bundle, run_worker
+from serving.app import create_app, load_bundle, run_worker, store_of
+from serving.errors import StoreFailure
 from serving.http import server
+from serving.http.keys import Keys, KeysError
 from serving.metrics import share_between_workers
 from serving.sessions import ProviderError
 from serving.settings import PREFIX, Settings, mistaken_variables
@@ -39,11 +41,14 @@ def describe(location: tuple[int | str, ...], message: str, given: object) -> st
 def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; what was accepted by then is answered."""
     listener = server.bind(settings.host, settings.port)
-    # Loaded before the first worker, so that a bad bundle or provider is one clear message.
+    # Loaded before the first worker, so that what is wrong with bundle, provider, keys or index is one clear message.
     model, index = load_bundle(settings)
+    store_of(settings, model)
     if settings.workers == 1:
         server.serve(create_app(settings, model, index), settings, listener)
         return
+    if settings.api_keys_file:
+        Keys(settings.api_keys_file)
     del model, index
     with share_between_workers():
         Workers(partial(run_worker, settings), listener, settings.workers, 2 * server.stop_timeout_s(settings)).run()
@@ -55,7 +60,9 @@ def main() -> None:
     logs.start(settings.log_format)
     try:
         serve(settings)
-    except (BundleError, ProviderError, server.CannotListen, StartupFailure, OSError) as error:
+    except (
+        BundleError, ProviderError, KeysError, StoreFailure, server.CannotListen, StartupFailure, OSError,
+    ) as error:  # fmt: skip
         sys.exit(str(error))
 
 

@@ -19,14 +19,21 @@ from models.pictures.preparation import as_input, preparation
 from serving import logs
 from serving.batcher import DynamicBatcher
 from serving.decoder import Decoder
+from serving.errors import StoreFailure
 from serving.heap import return_large_blocks
-from serving.http import pages, routes, server
+from serving.http import collection, items, overview, pages, routes, server
 from serving.http.bodies import Bodies
 from serving.http.connection import most_connections
-from serving.http.front import DIRECT, DRAIN, MOST
+from serving.http.front import DIRECT, DRAIN, KEYS, MOST
 from serving.http.gate import Gate
+from serving.http.keys import Keys, KeysError
 from serving.http.passage import Drain
+from serving.index.collection import Collection
+from serving.index.group import Bounds
+from serving.index.live import LiveIndex
 from serving.index.memory import NeighborIndex
+from serving.index.store import Store, open_store
+from serving.index.thumbnails import Thumbnails
 from serving.metrics import Metrics, forget_killed_workers, forget_worker, reserve_space
 from serving.model import Model, load_model
 from serving.quiet import mute_c_libraries
@@ -45,6 +52,7 @@ DESCRIPTION = "Predictions, embeddings and similar images, learnt from a few lab
 def create_app(settings: Settings, model: Model | None = None, index: NeighborIndex | None = None) -> FastAPI:
     """The service; `model` and `index` are loaded from the bundle unless both are given."""
     metrics = Metrics()
+    keys = Keys(settings.api_keys_file) if settings.api_keys_file else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -52,7 +60,7 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
         service = new_service(settings, metrics, *loaded)
         return_large_blocks()
         mute_c_libraries()
-        service.start()
+        await service.start()
         forget_killed_workers()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again: shorter pauses
@@ -65,6 +73,7 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
             DIRECT: front_may_answer(app),
             MOST: most_connections(settings.max_connections),
             DRAIN: Drain(),
+            KEYS: keys,
         }
         await service.stop()
         forget_worker()
@@ -78,9 +87,9 @@ def create_app(settings: Settings, model: Model | None = None, index: NeighborIn
         redoc_url=None,
         redirect_slashes=False,  # a redirect would name whatever host the client did
     )
-    app.add_middleware(Gate, metrics=metrics, hosts=settings.hosts)
-    routes.install(app)
-    pages.install(app)
+    app.add_middleware(Gate, metrics=metrics, hosts=settings.hosts, keys=keys, local=settings.local)
+    routes.install(app, items.router, collection.router, overview.router)
+    pages.install(app, keys is not None)
     return app
 
 
@@ -91,7 +100,7 @@ def run_worker(settings: Settings, listener: socket.socket, on_ready: Callable[[
         model, index = load_bundle(settings)
         reserve_space()
         server.serve(create_app(settings, model, index), settings, listener, on_ready)
-    except (BundleError, ProviderError, server.CannotListen, OSError) as error:
+    except (BundleError, ProviderError, KeysError, StoreFailure, server.CannotListen, OSError) as error:
         sys.exit(str(error))
 
 
@@ -115,6 +124,7 @@ def new_service(settings: Settings, metrics: Metrics, model: Model, index: Neigh
     """Decoder, model and index with their queues, not started yet."""
     metrics.set_model(model.name, model.provider)
     threadpool_limits(settings.inference_threads, user_api="blas")  # numpy's own threads would fight for the cores
+    images = new_collection(settings, model, index)
     limits: dict[str, Any] = {
         "max_batch_size": settings.max_batch_size,
         "max_queue_size": settings.max_queue_size,
@@ -126,8 +136,26 @@ def new_service(settings: Settings, metrics: Metrics, model: Model, index: Neigh
         model,
         Decoder(model.input, settings.max_image_pixels, settings.request_timeout_s, decoder_processes(settings)),
         DynamicBatcher(lambda pictures: model.run_batch(as_input(pictures)), on_batch=metrics.observe_batch, **limits),
-        DynamicBatcher(index.search, on_batch=lambda *_: metrics.count_requests(), **limits),
+        DynamicBatcher(images.live.search, on_batch=lambda *_: metrics.count_requests(), **limits),
+        images,
     )
+
+
+def new_collection(settings: Settings, model: Model, index: NeighborIndex) -> Collection:
+    """The bundle's images, and the store of users' over them, to which nothing connects yet; raises StoreFailure."""
+    return Collection(
+        store_of(settings, model),
+        LiveIndex(index, model.name, model.dim),
+        Thumbnails(index.path, model.manifest.files.get(INDEX), index.ids),
+        model.name,
+        settings.request_timeout_s,
+    )
+
+
+def store_of(settings: Settings, model: Model) -> Store:
+    """The store that is set; raises StoreFailure where what it needs is not installed."""
+    bounds = Bounds(settings.index_max_items, settings.index_max_bytes)
+    return open_store(settings.index.replace("{name}", model.manifest.name), bounds)
 
 
 def decoder_processes(settings: Settings) -> int:

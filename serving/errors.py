@@ -2,6 +2,8 @@
 
 ServiceError
 ├── MalformedRequest     the request makes no sense
+├── Unauthorized         it gives no key of this service
+├── Forbidden            nobody may ask for this here
 ├── UnknownItem          it names an item that the index does not have
 ├── Conflict             it does not fit what the index has
 ├── NoClasses            it asks for a class of a model that names none
@@ -28,6 +30,14 @@ class ServiceError(Exception):
 
 class MalformedRequest(ServiceError):
     """The request makes no sense."""
+
+
+class Unauthorized(ServiceError):
+    """The request gives no key of this service."""
+
+
+class Forbidden(ServiceError):
+    """Nobody may ask for this here."""
 
 
 class UnknownItem(ServiceError):

@@ -14,10 +14,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from serving.index.group import Totals
+
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemax", "gauge_livemostrecent")
 """One of each a worker, as prometheus_client names them."""
 FILE_BYTES = 1 << 18
 """Room for some thousand series; prometheus_client would make files of 1 MiB with nothing behind them."""
@@ -58,6 +60,21 @@ class Metrics:
             multiprocess_mode="livemax",
             **here,
         )
+
+        # As the worker that was asked last knows them.
+        latest = {"multiprocess_mode": "livemostrecent", **here}
+        self._items = Gauge("fewlabel_index_items", "Users' images, and labels over the bundle's own", **latest)
+        self._bytes = Gauge("fewlabel_index_bytes", "Bytes that they count", **latest)
+        self._missing = Gauge("fewlabel_index_missing", "Images not searched: another model's vector", **latest)
+        self._store_up = Gauge("fewlabel_index_store_up", "Whether the index's store answers", **latest)
+
+    def set_index(self, totals: Totals | None, missing: int) -> None:
+        """Tells what the index holds, None where its store does not answer, and how many images are not searched."""
+        self._store_up.set(totals is not None)
+        self._missing.set(missing)
+        if totals is not None:
+            self._items.set(totals.items)
+            self._bytes.set(totals.bytes)
 
     def set_model(self, name: str, provider: str) -> None:
         """Tells which model answers."""

@@ -16,9 +16,23 @@ from models.pictures.preparation import Found
 from serving.batcher import DynamicBatcher, Results
 from serving.decoder import Decoder
 from serving.errors import Failure
+from serving.index.collection import Collection, Shown
+from serving.index.items import Source
 from serving.index.memory import Neighbor, Query
 from serving.model import Model, Prediction
 from serving.waiting import Done, Started, result_of
+
+
+class Wanted(NamedTuple):
+    """Which similar images are asked for: see `Query`."""
+
+    k: int = 0
+    """0 for none."""
+    label: str | None = None
+    source: Source | None = None
+
+
+NO_NEIGHBORS = Wanted()
 
 
 class Answer(NamedTuple):
@@ -32,6 +46,8 @@ class Answer(NamedTuple):
     """Seconds that the image waited for the model."""
     run_s: float
     """Seconds that the model took for the image's batch."""
+    missing: int = 0
+    """Items that were not searched, as another model made their vector."""
 
 
 class Answers(NamedTuple):
@@ -47,7 +63,7 @@ class Request:
     """One image on its way through decoder, model and, when neighbours are asked for, index."""
 
     service: "Service"
-    neighbors: int
+    wanted: Wanted
     done: Done[Answer]
     _found: Found = field(init=False)
     _step: Started | None = field(default=None, init=False)
@@ -85,14 +101,14 @@ class Request:
             self._fail(results)
             return
         answer = Answer(self._found, results.values[0], [], results.queue_s, results.run_s)
-        if self.neighbors:
+        if self.wanted.k:
             self._search(answer)
         else:
             self._step = None
             self.done(answer)
 
     def _search(self, answer: Answer) -> None:
-        query = Query(answer.prediction.embedding, self.neighbors)
+        query = Query(answer.prediction.embedding, *self.wanted)
         try:
             self._step = self.service.searcher.add([query], partial(self._on_searched, answer))
         except Exception as error:
@@ -100,7 +116,9 @@ class Request:
 
     def _on_searched(self, answer: Answer, results: Results[list[Neighbor]] | Exception) -> None:
         self._step = None
-        self.done(results if isinstance(results, Exception) else answer._replace(neighbors=results.values[0]))
+        if not isinstance(results, Exception):
+            answer = answer._replace(neighbors=results.values[0], missing=self.service.index.live.missing)
+        self.done(results if isinstance(results, Exception) else answer)
 
     def _fail(self, error: Exception) -> None:
         self._step = None
@@ -115,9 +133,11 @@ class Service:
     decoder: Decoder
     batcher: DynamicBatcher[NDArray[np.uint8], Prediction]
     searcher: DynamicBatcher[Query, list[Neighbor]]
+    index: Collection
 
-    def start(self) -> None:
-        """Begins to answer; to be called inside the event loop."""
+    async def start(self) -> None:
+        """Begins to answer, once the index has been read."""
+        await self.index.start()
         self.decoder.start()
         self.batcher.start()
         self.searcher.start()
@@ -127,19 +147,20 @@ class Service:
         await self.batcher.stop()
         await self.searcher.stop()
         await self.decoder.stop()
+        await self.index.stop()
 
-    def ask(self, content: bytes, neighbors: int, done: Done[Answer]) -> Request:
-        """Asks what an image file shows, and for so many neighbours.
+    def ask(self, content: bytes, wanted: Wanted, done: Done[Answer]) -> Request:
+        """Asks what an image file shows, and for its neighbours.
 
         Raises a Failure that is known at once; others, and the answer, are given to `done` later.
         """
-        request = Request(self, neighbors, done)
+        request = Request(self, wanted, done)
         request.decode(content)
         return request
 
-    async def answer(self, content: bytes, neighbors: int = 0) -> Answer:
+    async def answer(self, content: bytes, wanted: Wanted = NO_NEIGHBORS) -> Answer:
         """As `ask`. Raises Failure."""
-        return await result_of(partial(self.ask, content, neighbors))
+        return await result_of(partial(self.ask, content, wanted))
 
     async def answer_many(self, contents: Sequence[bytes]) -> Answers:
         """What each image file shows, or what is wrong with it.
@@ -161,6 +182,15 @@ class Service:
             ]
         return Answers(each, queue_s, run_s)
 
-    async def search(self, embedding: NDArray[np.float32], k: int) -> list[Neighbor]:
-        """The `k` images most similar to a unit vector (dim,), best first. Raises Failure."""
-        return (await self.searcher.submit([Query(embedding, k)])).values[0]
+    async def search(self, embedding: NDArray[np.float32], wanted: Wanted) -> list[Neighbor]:
+        """The images most similar to a unit vector (dim,), best first. Raises Failure."""
+        return (await self.searcher.submit([Query(embedding, *wanted)])).values[0]
+
+    async def keep(self, own_id: str, content: bytes, label: str | None, metadata: str) -> tuple[Shown, bool]:
+        """Puts an image file into the index, in the place of the item of this id if there is one; see `Collection.put`.
+
+        Raises Failure.
+        """
+        self.index.check_free(own_id)
+        answer = await self.answer(content)
+        return await self.index.put(own_id, content, answer.found.pixels, answer.prediction.embedding, label, metadata)

@@ -56,10 +56,21 @@ class Settings(BaseSettings):
     max_connections: int = Field(1024, ge=1, le=1_000_000)
     """Connections at once, per worker; at that number the one that has been idle longest makes room for a new one."""
     max_bodies_bytes: int = Field(256_000_000, ge=1)
-    """Bytes of all request bodies that are held at once, per worker; what comes on top is refused with 503."""
+    """Bytes of all request bodies that are held at once, per worker, and as many of files and vectors that are being
+    sent; what comes on top is refused with 503."""
     allowed_hosts: str = "auto"
     """Names without a port, with commas between, that requests may give as their Host, besides those of this machine
     (localhost, 127.0.0.1, [::1]); `*` allows any. `auto` allows any unless `host` is one of this machine's own."""
+    api_keys_file: Path | None = None
+    """File of API keys, one a line behind its name; read again when it changes. Without it everybody may ask, and what
+    changes the index is refused unless only this machine's own programs can ask."""
+    index: str = "index/{name}.sqlite"
+    """Where users' images and labels are kept: an SQLite file, made when something is first written, or
+    postgresql://… for several machines; {name} is the bundle's name."""
+    index_max_items: int = Field(1_000_000, ge=1)
+    """Users' images, and labels over the bundle's own, that the index may hold; more are refused with 507."""
+    index_max_bytes: int = Field(20_000_000_000, ge=1)
+    """Bytes that they may take; what comes on top is refused with 507."""
     hang_timeout_s: float = Field(30.0, gt=0, le=3600)
     """Seconds that a batch, or the event loop's turn, may take before the process ends, to be started again."""
     max_upload_bytes: int = Field(10_000_000, ge=1)
@@ -102,6 +113,11 @@ class Settings(BaseSettings):
             return LOOPBACK if self.host in LOOPBACK else None
         names = frozenset(name.strip().lower() for name in self.allowed_hosts.split(","))
         return None if "*" in names else names | LOOPBACK
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine's own programs can ask: it listens there alone, and no proxy's name is allowed."""
+        return self.host in LOOPBACK and self.hosts is not None and self.hosts <= LOOPBACK
 
 
 def mistaken_variables(environment: Iterable[str]) -> list[str]:

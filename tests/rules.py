@@ -11,6 +11,7 @@ from tests.reports.lines import code_lines, is_docstring
 
 SERVING = {"serving", "models", "numpy", "onnxruntime", "PIL", "fastapi", "starlette", "uvicorn", "orjson"}
 SERVING |= {"cv2", "httptools", "pydantic", "pydantic_settings", "prometheus_client", "psycopg", "threadpoolctl"}
+SERVING |= {"tqdm"}
 IMPORTS = {
     "models": {"models", "numpy", "PIL", "cv2"},
     "serving": SERVING,
@@ -24,7 +25,7 @@ IMPORTS = {
 PEERS = "loadtest/compare/peers/*"
 """Other frameworks' servers, each run by a Python of its own."""
 LABORATORY = "training/experiments/*"
-DOORS = ("front", "routes", "oip", "pages")
+DOORS = ("front", "routes", "items", "collection", "overview", "oip", "pages")
 """Modules of serving/http that `app.py` puts together."""
 DIGIT = re.compile(r"digit|mnist|28×28|^(?:28|784)$", re.IGNORECASE)
 """An identifier or a literal that is about MNIST's digits of 28 × 28 = 784 pixels."""

@@ -81,7 +81,7 @@ def test_the_image_installs_the_pinned_versions(extra: str) -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {name.lower().replace("_", "-"): version for name, version in (line.split("==") for line in lines)}
     installed = hashed(extra)
-    added = {"onnxruntime", "setuptools"}  # for other machines than the one that pins; to build the editable package
+    added = {"onnxruntime", "colorama", "setuptools"}  # for other machines than the one that pins; to build the package
     assert installed.keys() - pinned.keys() == added
     assert {name: pinned[name] for name in installed.keys() - added} == {
         name: version for name, version in installed.items() if name not in added
@@ -91,8 +91,8 @@ def test_the_image_installs_the_pinned_versions(extra: str) -> None:
 @pytest.mark.parametrize("extra", ["serve", "serve-cuda"])
 def test_the_image_installs_all_that_the_extra_names(extra: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = {re.split(r"[^\w-]", line)[0] for line in extras["serve"] + extras[extra]} - {"fewlabel"}
-    assert named <= hashed(extra).keys()
+    named = {re.split(r"[^\w-]", line)[0] for line in extras["serve"] + extras[extra] + extras["postgres"]}
+    assert {*(named - {"fewlabel"}), "psycopg-binary"} <= hashed(extra).keys()
     assert ("nvidia-cudnn-cu13" in hashed(extra)) == (extra == "serve-cuda")
 
 
@@ -124,4 +124,16 @@ def test_readmes_command_takes_all_rights_from_the_container() -> None:
 
 def test_the_image_sets_variables_that_exist() -> None:
     names = set(re.findall(r"FEWLABEL_(\w+)", DOCKERFILE))
-    assert {"HOST", "PORT"} <= names <= {name.upper() for name in Settings.model_fields}
+    assert {"HOST", "PORT", "INDEX"} <= names <= {name.upper() for name in Settings.model_fields}
+
+
+def test_items_lie_on_a_volume_that_the_user_may_write_to() -> None:
+    user = re.search(r"^USER (\d+)$", LAST_STAGE, re.MULTILINE)
+    assert user
+    made = re.search(
+        rf"install --directory --owner {user[1]} --group {user[1]} --mode 700 (/\S+)$", LAST_STAGE, re.MULTILINE
+    )
+    assert made
+    assert LAST_STAGE.index(made[0]) < LAST_STAGE.index(f"\nVOLUME {made[1]}\n"), "a volume keeps what was there before"
+    assert re.search(rf"FEWLABEL_INDEX={made[1]}/\w+\.sqlite$", LAST_STAGE, re.MULTILINE)
+    assert f"-v fewlabel:{made[1]} " in (ROOT / "README.md").read_text()

@@ -33,10 +33,10 @@ def test_readme_names_every_route() -> None:
     from serving.app import create_app
     from serving.settings import Settings
 
-    documented = set(re.findall(r"^\| `(GET|POST) (/[\w/]*)", readme(), re.MULTILINE))
+    documented = set(re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[\w/.{}]*)", readme(), re.MULTILINE))
     paths = create_app(Settings()).openapi()["paths"]
     actual = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    assert documented == actual | {("GET", "/docs")}
+    assert documented == actual | {("GET", "/"), ("GET", "/docs")}
 
 
 def test_readme_names_every_target() -> None:

@@ -1,18 +1,22 @@
 """What is answered to an image, and how it is written. Knows neither sockets nor the framework."""
 
 import base64
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from models.pictures.png import as_png
 from serving.errors import NoClasses
 from serving.http.problems import document_of
-from serving.http.replies import JSON, OCTETS, Reply
+from serving.http.replies import JSON, NPY, OCTETS, Reply
+from serving.index.items import Source
 from serving.index.memory import Neighbor
 from serving.model import Model
-from serving.service import Answer, Answers
+from serving.service import NO_NEIGHBORS, Answer, Answers, Wanted
 
 DEFAULT_NEIGHBORS, MAX_NEIGHBORS = 10, 100
 Fields = dict[str, Any]
@@ -26,8 +30,8 @@ class Format(NamedTuple):
     render: Callable[[Answer, Model], Fields | bytes]
     """JSON's fields, or the content itself."""
     media_type: str = JSON
-    neighbors: int = 0
-    """How many similar images are asked for."""
+    wanted: Wanted = NO_NEIGHBORS
+    """Which similar images are asked for."""
     says_class: bool = False
 
     def check(self, model: Model) -> None:
@@ -62,7 +66,7 @@ def _embedded_octets(answer: Answer, _model: Model) -> bytes:
 
 
 def _similar(answer: Answer, model: Model) -> Fields:
-    return similar(answer.neighbors, model)
+    return similar(answer.neighbors, model, answer.missing)
 
 
 def debugging(fmt: Format) -> Format:
@@ -81,7 +85,7 @@ PREDICT = Format("/predict", _predicted, says_class=True)
 PREDICT_AND_EMBED = Format("/predict", _predicted_and_embedded, says_class=True)
 EMBED = Format("/embed", _embedded)
 EMBED_OCTETS = Format("/embed", _embedded_octets, OCTETS)
-SEARCH = {k: Format("/search", _similar, neighbors=k) for k in range(1, MAX_NEIGHBORS + 1)}
+SEARCH = {k: Format("/search", _similar, wanted=Wanted(k)) for k in range(1, MAX_NEIGHBORS + 1)}
 FORMATS: Mapping[bytes, Format] = {
     b"/predict": PREDICT,
     b"/predict?embedding=true": PREDICT_AND_EMBED,
@@ -90,6 +94,11 @@ FORMATS: Mapping[bytes, Format] = {
     **{b"/search?k=%d" % k: fmt for k, fmt in SEARCH.items()},
 }
 """By request target, where that alone tells the format."""
+
+
+def search_format(k: int, label: str | None, source: Source | None) -> Format:
+    """With filters or without."""
+    return SEARCH[k] if label is source is None else SEARCH[k]._replace(wanted=Wanted(k, label, source))
 
 
 def embedding_format(accept: str) -> Format:
@@ -116,9 +125,10 @@ def embedding_of(answer: Answer, _model: Model) -> Fields:
     return {"embedding": answer.prediction.embedding}
 
 
-def similar(neighbors: list[Neighbor], model: Model) -> Fields:
-    """The most similar images, best first."""
-    return {"neighbors": neighbors, "model": model.name}
+def similar(neighbors: list[Neighbor], model: Model, missing: int) -> Fields:
+    """The most similar images, best first, and how many items were not searched, if there are any."""
+    fields: Fields = {"neighbors": neighbors, "model": model.name}
+    return {**fields, "missing": missing} if missing else fields
 
 
 def description_of(model: Model) -> Fields:
@@ -143,11 +153,28 @@ def batch_reply(answers: Answers, model: Model, render: Render, others: Fields) 
     return Reply(to_json({"results": results, **others, "model": model.name}), headers=(server_timing(answers),))
 
 
+def rows_reply(answers: Answers) -> Reply:
+    """The embeddings of all images as a file for `numpy.load`; raises what is wrong with the first bad one."""
+    rows = []
+    for number, one in enumerate(answers.each, 1):
+        if not isinstance(one, Answer):
+            raise type(one)(f"image {number} of {len(answers.each)}: {one}")
+        rows.append(one.prediction.embedding)
+    return Reply(b"".join((npy_header((len(rows), len(rows[0]))), *(row.astype("<f4").tobytes() for row in rows))), NPY)
+
+
+def npy_header(shape: tuple[int, int]) -> bytes:
+    """What a file for `numpy.load` begins with, before the rows in little-endian float32."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return head.getvalue()
+
+
 def server_timing(spent: Answer | Answers) -> tuple[str, str]:
     """The W3C header with milliseconds in the queue and in the model."""
     return "server-timing", f"queue;dur={spent.queue_s * 1e3:.3f}, inference;dur={spent.run_s * 1e3:.3f}"
 
 
-def to_json(fields: Fields) -> bytes:
+def to_json(fields: Fields | Sequence[Any] | NDArray[np.float32]) -> bytes:
     """JSON, numpy arrays and dataclasses too: float32 is written with as many digits as it has, not as a float64."""
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -3,8 +3,8 @@
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -26,6 +26,7 @@ class Bodies:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._held, self._most = 0, 0  # bytes now, and at most since memory was given back
+        self._lent = 0  # bytes
         self._turn_began, self._turn_bytes = 0.0, 0
 
     @asynccontextmanager
@@ -40,6 +41,17 @@ class Bodies:
             yield content
         finally:
             self._release(len(content))
+
+    @contextmanager
+    def lent(self, size: int) -> Iterator[None]:
+        """Counts a large answer of so many bytes until the context ends. Raises Overloaded, unless it is alone."""
+        if self._lent and self._lent + size > self._settings.max_bodies_bytes:
+            raise Overloaded(f"{self._lent:,} bytes of answers are being sent already; try again later")
+        self._lent += size
+        try:
+            yield
+        finally:
+            self._lent -= size
 
     async def _read(self, request: Request, limit: int) -> bytes:
         declared = request.headers.get("content-length", "")

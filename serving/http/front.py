@@ -20,7 +20,8 @@ from uvicorn.server import ServerState
 from serving.http.answers import EMBED, FORMATS, Format, embedding_format
 from serving.http.connection import Connection
 from serving.http.gate import check_host, request_id
-from serving.http.heads import ACCEPT, HOST, REQUEST_ID, HeadReader, NotServed, RequestHead
+from serving.http.heads import ACCEPT, API_KEY, AUTHORIZATION, HOST, REQUEST_ID, HeadReader, NotServed, RequestHead
+from serving.http.keys import Keys, bearer
 from serving.http.passage import Drain, Passage
 from serving.http.problems import reply_to, reply_with
 from serving.http.replies import Reply
@@ -35,12 +36,8 @@ MAX_BODY = 65_536
 """Larger bodies pass on: what the front saves is nothing beside decoding them."""
 HOT: Mapping[bytes, Format] = {b"POST %b HTTP/1.1" % target: fmt for target, fmt in FORMATS.items()}
 """By the head's first line."""
-DIRECT = "direct"
-"""Key of the connection state: whether the front may answer by itself."""
-MOST = "most"
-"""Key of the connection state: how many there may be at once."""
-DRAIN = "drain"
-"""Key of the connection state: the process's `Drain`."""
+DIRECT, MOST, DRAIN, KEYS = "direct", "most", "drain", "keys"
+"""In the connection's state: whether the front answers by itself, most connections, the `Drain`, API keys or None."""
 
 
 class Front(Connection):
@@ -60,6 +57,7 @@ class Front(Connection):
         self._largest, self._hosts = min(MAX_BODY, settings.max_upload_bytes), settings.hosts
         self._direct: bool = app_state[DIRECT]
         self._drain: Drain = app_state[DRAIN]
+        self._keys: Keys | None = app_state[KEYS]
         self._heads = HeadReader()
         self._head: RequestHead | None = None  # of the request that arrives, or is under way
         self._format: Format | None = None  # in which the front itself answers it
@@ -164,10 +162,12 @@ class Front(Connection):
                 hosts = head.values(HOST)
                 check_host(hosts, self._hosts)
                 self._host_field = b"%b %b\r" % (HOST, hosts[0].lower())
+            if self._keys is not None:
+                self._keys.check(head.values(API_KEY) or bearer(head.values(AUTHORIZATION)))
             if fmt is EMBED:
                 self._format = fmt = embedding_format(b", ".join(head.values(ACCEPT)).decode("latin-1"))
             fmt.check(self._service.model)
-            self._request = self._service.ask(one_image(body), fmt.neighbors, self._on_answer)
+            self._request = self._service.ask(one_image(body), fmt.wanted, self._on_answer)
         except Exception as error:
             self._fail(error)
 

@@ -1,6 +1,7 @@
 """What every request passes before it is answered, at both doors: plain functions of its head, and their ASGI form."""
 
 import itertools
+import logging
 import os
 import re
 import time
@@ -10,14 +11,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import MalformedRequest, Misdirected
+from serving.errors import Forbidden, MalformedRequest, Misdirected
+from serving.http.keys import NO_KEYS, Keys, bearer, needs_key, writes
 from serving.http.problems import reply_to
 from serving.http.replies import REQUEST_ID, Reply
+from serving.logs import Bounded, one_line
 from serving.metrics import Metrics
 
 MAX_REQUEST_ID = 128
 OWN_ID = "fewlabel.request_id"
 """Key of the ASGI scope."""
+WRITES_LOGGED_PER_S = 100
 MAX_SHOWN = 100
 """Characters of a client's own that are said back to it."""
 AUTHORITY = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -56,13 +60,24 @@ def check_host(sent: Sequence[bytes], allowed: Container[str] | None) -> None:
 class Gate:
     """The gates as ASGI middleware: for every request that the front does not answer itself.
 
-    Also counts requests by route and status, and answers bugs with a 500.
+    Also counts requests by route and status, answers bugs with a 500, and logs which key wrote what.
+
+    Args:
+        metrics: count.
+        hosts: see `check_host`.
+        keys: None where none are set.
+        local: whether only this machine's own programs can ask.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Container[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, hosts: Container[str] | None, keys: Keys | None, local: bool
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._hosts = hosts
+        self._keys = keys
+        self._local = local
+        self._written = Bounded(WRITES_LOGGED_PER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -88,11 +103,23 @@ class Gate:
             hosts = _values(scope, b"host")
             if hosts or scope["http_version"] != "1.0":  # which has no such field
                 check_host(hosts, self._hosts)
+            self._admit(scope, own_id)
             await self._app(scope, receive, send_and_count)
         except Exception as error:
             if answered:
                 raise
             await as_response(reply_to(error, own_id))(scope, receive, send_and_count)
+
+    def _admit(self, scope: Scope, own_id: str) -> None:
+        """Raises Unauthorized, Forbidden or MalformedRequest unless the request may be made by whoever makes it."""
+        method, path = scope["method"], scope["path"]
+        if self._keys is None:
+            if not self._local and writes(method, path):
+                raise Forbidden(NO_KEYS)
+        elif needs_key(method, path):
+            name = self._keys.check(_values(scope, b"x-api-key") or bearer(_values(scope, b"authorization")))
+            if writes(method, path):
+                self._written.log(logging.INFO, one_line(f"key {name}: {method} {path}"), own_id)
 
 
 def _values(scope: Scope, wanted: bytes) -> list[bytes]:

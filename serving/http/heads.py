@@ -8,6 +8,7 @@ import httptools
 END = b"\r\n\r\n"
 MAX_HEAD_BYTES = 32_768
 ACCEPT, HOST, REQUEST_ID = b"\naccept:", b"\nhost:", b"\nx-request-id:"
+API_KEY, AUTHORIZATION = b"\nx-api-key:", b"\nauthorization:"
 LENGTH, EXPECT, CODING = b"\ncontent-length:", b"\nexpect:", b"\ntransfer-encoding:"
 """Names of fields, as they stand in a head in lower case."""
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) (HTTP/[0-9]\.[0-9])")

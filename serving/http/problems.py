@@ -25,6 +25,8 @@ class Problem(NamedTuple):
 
 PROBLEMS: dict[type[errors.Failure], Problem] = {
     errors.MalformedRequest: Problem(400, "The request makes no sense"),
+    errors.Unauthorized: Problem(401, "The request gives no key of this service"),
+    errors.Forbidden: Problem(403, "Nobody may ask for this here"),
     errors.UnknownItem: Problem(404, "The index has no such item"),
     errors.Conflict: Problem(409, "The request does not fit what the index has"),
     errors.NoClasses: Problem(409, "The model names no classes"),
@@ -42,7 +44,7 @@ PROBLEMS: dict[type[errors.Failure], Problem] = {
     errors.Hanging: Problem(503, "The model hangs"),
     errors.AnswerTimeout: Problem(504, "The model did not answer in time"),
 }
-OF_ITEMS = {errors.UnknownItem, errors.Conflict, errors.StoreFailure, errors.StoreFull}
+OF_ITEMS = {errors.Forbidden, errors.UnknownItem, errors.Conflict, errors.StoreFailure, errors.StoreFull}
 """Failures that only routes about the index's items have."""
 
 
@@ -73,6 +75,8 @@ def reply_with(status: int, detail: str, headers: tuple[tuple[str, str], ...] = 
 
 def reply(problem: Problem, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
     """A problem document as the answer."""
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers = (*headers, ("www-authenticate", "Bearer"))
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = (*headers, ("retry-after", str(RETRY_AFTER_S)))
     return Reply(orjson.dumps(document(problem, detail)), PROBLEM, problem.status, headers)

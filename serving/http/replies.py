@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 JSON, OCTETS, PROBLEM = "application/json", "application/octet-stream", "application/problem+json"
+NPY, NPZ, CSV = "application/x-npy", "application/x-npz", "text/csv"
 REQUEST_ID = "X-Request-ID"
 CLOSE = "connection: close\r\n"
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}

@@ -10,6 +10,9 @@ from serving.http.replies import JSON, OCTETS, PROBLEM
 
 FORM = "multipart/form-data"
 MODEL = "name@3f9c1a2b4d5e"
+LabelSource = Literal["given", "person", "predicted"] | None
+Source = Literal["bundle", "user"]
+"""Whether an image came with the model, or somebody sent it."""
 
 
 class Problem(BaseModel):
@@ -92,8 +95,9 @@ class NeighborFound(BaseModel):
     id: str = Field(examples=["train-42"])
     label: str | None = Field(examples=["7"])
     """Name of its class; null where it has none."""
-    label_source: Literal["given", "predicted"] | None
-    """`given`: a person's label; `predicted`: the model's own guess; null without a label."""
+    label_source: LabelSource
+    """`given`: it came with the image; `person`: somebody said it here; `predicted`: the model's own guess; or null."""
+    source: Source
     score: float = Field(examples=[0.993])
     """Cosine similarity."""
 
@@ -103,6 +107,8 @@ class Found(BaseModel):
 
     neighbors: list[NeighborFound]
     model: str = Field(examples=[MODEL])
+    missing: int | None = Field(None, examples=[1200])
+    """How many items were not searched, as another model made their vector; only where there are any."""
 
 
 class Input(BaseModel):
@@ -168,7 +174,7 @@ class Ready(BaseModel):
     """onnxruntime's execution provider."""
 
 
-def _documented(kinds: set[type[Failure]]) -> dict[int | str, dict[str, Any]]:
+def documented(kinds: set[type[Failure]]) -> dict[int | str, dict[str, Any]]:
     """Status → how OpenAPI describes it, of these kinds of failures."""
     titles: dict[int, dict[str, None]] = {}
     for kind, problem in sorted(problems.PROBLEMS.items(), key=lambda one: one[1].status):
@@ -178,7 +184,7 @@ def _documented(kinds: set[type[Failure]]) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "; ".join(texts), "content": content} for status, texts in titles.items()}
 
 
-PROBLEMS = _documented(problems.PROBLEMS.keys() - problems.OF_ITEMS)
+PROBLEMS = documented(problems.PROBLEMS.keys() - problems.OF_ITEMS)
 """Of the routes that take images or vectors."""
 BINARY = {"type": "string", "format": "binary"}
 

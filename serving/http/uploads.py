@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from serving.errors import BodyTooLarge, MalformedRequest
 
-FIELD, FIELDS = b"file", b"files"
-"""Names of the multipart field that holds one image, and of that which holds many."""
+FIELD, FIELDS, METADATA = b"file", b"files", b"metadata"
+"""Names of the multipart field that holds one image, of that which holds many, and of JSON beside an image."""
 FIRST_BYTES = (b"--", b"\r\n--")
 """What a multipart body starts with; .NET code often writes an empty line first."""
 MAX_BOUNDARY = 70
@@ -58,6 +58,19 @@ def one_image(body: bytes) -> bytes:
     if not content:
         raise MalformedRequest(f"the file in the multipart field {FIELD.decode()!r} is empty")
     return content
+
+
+def one_item(body: bytes) -> tuple[bytes, str]:
+    """As `one_image`, and the JSON in the form's field `metadata`: `{}` where there is none."""
+    image, found = one_image(body), []
+    if body.startswith(FIRST_BYTES):
+        found = [content for headers, content in _parts(body) if _parameters(headers).get(b"name") == METADATA]
+    if len(found) > 1:
+        raise MalformedRequest(f"the form has the field {METADATA.decode()!r} {len(found)} times")
+    try:
+        return image, found[0].decode() if found else "{}"
+    except UnicodeDecodeError:
+        raise MalformedRequest("metadata are a JSON object in UTF-8") from None
 
 
 def many_images(body: bytes) -> list[bytes]:

@@ -38,6 +38,7 @@ class Follower:
     def stop(self) -> None:
         """Ends the thread; the store stays open."""
         self._stopped.set()
+        self._store.wake()
         if self._thread.is_alive():
             self._thread.join()
 

@@ -157,10 +157,15 @@ def check_metadata(value: str) -> None:
         size = len(value.encode())
         if size > MAX_METADATA:
             raise MalformedRequest(f"metadata have at most {MAX_METADATA} bytes, not {size}")
-        if not isinstance(json.loads(value), dict) or "\0" in value:
+        if not isinstance(json.loads(value, parse_constant=_refuse), dict) or "\0" in value:
             raise MalformedRequest("metadata are a JSON object")
     except (ValueError, RecursionError) as error:
         raise MalformedRequest("metadata are a JSON object") from error
+
+
+def _refuse(constant: str) -> None:
+    """`NaN` and the like, which Python reads and others do not."""
+    raise ValueError(constant)
 
 
 def check_vector(vector: Vector) -> None:

@@ -3,7 +3,9 @@
 `search` and `apply` may run on two threads at once: each holds the lock for one batch.
 """
 
+import math
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -13,6 +15,8 @@ from numpy.typing import NDArray
 from serving.index.items import Gone, Item, LabelSource, Source, Vector
 from serving.index.memory import Neighbor, NeighborIndex, Query, best, scores_of
 
+LEFT_OUT = -math.inf
+"""Score of what a filter does not let through; `scores_of` gives it to padding."""
 Told = LabelSource | Literal["predicted"] | None
 """Where a label is from."""
 
@@ -20,6 +24,7 @@ Told = LabelSource | Literal["predicted"] | None
 class Known(NamedTuple):
     """What is answered of one image that is searched."""
 
+    id: str
     label: str | None
     label_source: Told
     source: Source
@@ -35,6 +40,8 @@ class Snapshot(NamedTuple):
     """(n, dim)."""
     labels: list[str | None]
     label_sources: list[Told]
+    users: NDArray[np.bool_]
+    """(n,), whether it is a user's."""
 
 
 class LiveIndex:
@@ -49,7 +56,8 @@ class LiveIndex:
     """
 
     def __init__(self, bundle: NeighborIndex, model: str, dim: int) -> None:
-        self._bundle_labels, self._bundle_sources = bundle.labels, bundle.sources
+        self._bundle_ids, self._bundle_labels, self._bundle_sources = bundle.ids, bundle.labels, bundle.sources
+        self._order = np.array(sorted(range(len(bundle)), key=bundle.ids.__getitem__), np.int64)  # rows by their ids
         self._covered: dict[int, Vector] = {}  # row → the bundle's own vector, where an item's lies over it
         self._model, self._dim = model, dim
         self._ids, self._labels = list(bundle.ids), list(bundle.labels)
@@ -58,7 +66,8 @@ class LiveIndex:
         self._code: dict[str | None, int] = {None: 0}  # label → its number in `_codes`
         self._vectors = bundle.embeddings.reshape(-1, dim)  # (capacity, dim), copied before anything is written
         self._codes = np.array([self._code.setdefault(label, len(self._code)) for label in self._labels], np.int32)
-        self._users = np.zeros(len(self._ids), np.bool_)  # (capacity,)
+        self._sources: list[Source] = ["bundle"] * len(self._ids)
+        self._users = np.zeros(len(self._ids), np.bool_)  # (capacity,), whether the source is "user"
         self._items: set[str] = set()
         self._missing: set[str] = set()
         self._lock = threading.Lock()
@@ -83,11 +92,21 @@ class LiveIndex:
             row = self._row.get(own_id)
             return None if row is None else self._known(row)
 
+    def bundled(self, limit: int, after: str = "", label: str | None = None) -> list[Known]:
+        """At most `limit` of the bundle's own images over which no user's lies, in the order of a store's `page`."""
+        rows = self._order[bisect_right(self._order, after, key=self._bundle_ids.__getitem__) :]
+        with self._lock:
+            rows = rows[~self._users[rows]]
+            if label is not None:
+                rows = rows[self._codes[rows] == self._code.get(label or None, -1)]
+            return [self._known(row) for row in rows[:limit].tolist()]
+
     def snapshot(self) -> Snapshot:
         """All that is searched."""
         with self._lock:
             vectors = self._vectors[: len(self._ids)].copy()
-            return Snapshot(self._ids.copy(), vectors, self._labels.copy(), self._label_sources.copy())
+            users = self._users[: len(self._ids)].copy()
+            return Snapshot(self._ids.copy(), vectors, self._labels.copy(), self._label_sources.copy(), users)
 
     def search(self, queries: Sequence[Query]) -> list[list[Neighbor]]:
         """The `k` most similar images of each query (all, when there are fewer), best first; all queries at once."""
@@ -98,10 +117,11 @@ class LiveIndex:
                 return [[] for _ in queries]
             scores = scores_of(embeddings, self._vectors[:size])
             for row, query in zip(scores, queries, strict=True):
-                self._leave_out(row[:size], query)
+                if query.label is not None or query.source is not None:
+                    self._leave_out(row[:size], query)
             values, rows = best(scores, min(size, max(query.k for query in queries)))
             return [
-                [self._neighbor(*one) for one in zip(found[: query.k], value, strict=False) if one[1] != -np.inf]
+                self._neighbors(found[: query.k], value)
                 for query, found, value in zip(queries, rows.tolist(), values.tolist(), strict=True)
             ]
 
@@ -122,24 +142,31 @@ class LiveIndex:
                 self._remove(own_id)
 
     def _leave_out(self, scores: NDArray[np.float32], query: Query) -> None:
-        """Makes -inf of the scores, (n,), of images that a query's filters do not let through."""
+        """Makes LEFT_OUT of the scores, (n,), of images that a query's filters do not let through."""
         size = len(scores)
         if query.label is not None:
-            scores[self._codes[:size] != self._code.get(query.label or None, -1)] = -np.inf
+            scores[self._codes[:size] != self._code.get(query.label or None, -1)] = LEFT_OUT
         if query.source is not None:
-            scores[self._users[:size] != (query.source == "user")] = -np.inf
+            scores[self._users[:size] != (query.source == "user")] = LEFT_OUT
 
-    def _neighbor(self, row: int, score: float) -> Neighbor:
-        return {
-            "id": self._ids[row],
-            "label": self._labels[row],
-            "label_source": self._label_sources[row],
-            "score": score,
-        }
+    def _neighbors(self, rows: list[int], scores: list[float]) -> list[Neighbor]:
+        """Those of the rows that no filter has left out."""
+        ids, labels, label_sources, sources = self._ids, self._labels, self._label_sources, self._sources
+        return [
+            {
+                "id": ids[row],
+                "label": labels[row],
+                "label_source": label_sources[row],
+                "source": sources[row],
+                "score": score,
+            }
+            for row, score in zip(rows, scores, strict=False)
+            if score != LEFT_OUT
+        ]
 
     def _known(self, row: int) -> Known:
-        source: Source = "user" if self._users[row] else "bundle"
-        return Known(self._labels[row], self._label_sources[row], source, row < len(self._bundle_labels))
+        bundled = row < len(self._bundle_labels)
+        return Known(self._ids[row], self._labels[row], self._label_sources[row], self._sources[row], bundled)
 
     def _reserve(self, size: int) -> None:
         """Makes room for `size` rows; the first time also to leave the bundle's own array as it is.
@@ -191,6 +218,7 @@ class LiveIndex:
         self._ids.append(own_id)
         self._labels.append(None)
         self._label_sources.append(None)
+        self._sources.append("user")
         return row
 
     def _drop(self, row: int) -> None:
@@ -199,9 +227,10 @@ class LiveIndex:
         self._row[self._ids[last]] = row
         del self._row[self._ids[row]]
         self._ids[row], self._labels[row] = self._ids[last], self._labels[last]
-        self._label_sources[row], self._users[row] = self._label_sources[last], self._users[last]
+        self._label_sources[row] = self._label_sources[last]
+        self._sources[row], self._users[row] = self._sources[last], self._users[last]
         self._vectors[row], self._codes[row] = self._vectors[last], self._codes[last]
-        del self._ids[last], self._labels[last], self._label_sources[last]
+        del self._ids[last], self._labels[last], self._label_sources[last], self._sources[last]
 
     def _show(self, row: int, vector: Vector | None) -> None:
         """Searches `vector` in this row; None brings back what the bundle has there, if it was covered."""
@@ -213,5 +242,6 @@ class LiveIndex:
             self._vectors[row] = vector
 
     def _tell(self, row: int, label: str | None, label_source: Told, user: bool) -> None:
-        self._labels[row], self._label_sources[row], self._users[row] = label, label_source, user
+        self._labels[row], self._label_sources[row] = label, label_source
+        self._sources[row], self._users[row] = "user" if user else "bundle", user
         self._codes[row] = self._code.setdefault(label, len(self._code))

@@ -25,6 +25,8 @@ class Neighbor(TypedDict):
     """Name of its class; None where nothing is known of it."""
     label_source: LabelSource | Literal["predicted"] | None
     """Whether the label came with the image, is what a person said, or the model's own guess; None without a label."""
+    source: Source
+    """Whether it is one of the bundle's own, or a user's."""
     score: float
     """Cosine similarity, in [-1, 1]."""
 
@@ -47,6 +49,7 @@ class NeighborIndex:
 
     Args:
         ids: n names. embeddings: (n, dim), unit L2 norm. labels: n class names, or None. given: (n,) bool.
+        path: the file that they are from.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class NeighborIndex:
         embeddings: NDArray[np.floating],
         labels: Sequence[str | None],
         given: NDArray[np.bool_],
+        path: Path | None = None,
     ) -> None:
         if not len(ids) == len(embeddings) == len(labels) == len(given):
             raise ValueError("ids, embeddings, labels and given must be equally long")
         self.ids = ids
         self.embeddings = np.ascontiguousarray(embeddings, np.float32)
         self.labels = labels
+        self.path = path
         self.sources = [_source(label, one) for label, one in zip(labels, given.tolist(), strict=True)]
 
     @classmethod
@@ -76,7 +81,7 @@ class NeighborIndex:
                     raise ValueError(f"labels that are no indices of {len(class_names)} classes")
                 "".join(ids.tolist()).encode()  # raises for a path that is no text, which no answer could hold
                 names = [*class_names, None]
-                index = cls(ids.tolist(), arrays["embeddings"], [names[label] for label in labels.tolist()], given)
+                index = cls(ids.tolist(), arrays["embeddings"], [names[one] for one in labels.tolist()], given, path)
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise BundleError(f"{path}: not an index: {error}") from error
         if index.embeddings.shape[1:] != (dim,):
@@ -104,6 +109,7 @@ class NeighborIndex:
             "id": self.ids[i],
             "label": self.labels[i],
             "label_source": self.sources[i],
+            "source": "bundle",
             "score": score,
         }
 

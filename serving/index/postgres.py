@@ -43,6 +43,8 @@ DEFAULTS = {
 """Of libpq, where the address does not say otherwise."""
 DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 """A server may be set to answer before a commit is on the disk."""
+BOUNDED = "SELECT set_config('idle_in_transaction_session_timeout', '2000', false)"
+"""Milliseconds after which the server ends the transaction of a client that has vanished, and others may write."""
 FAILURES = (psycopg.Error, OSError)
 
 
@@ -53,6 +55,7 @@ class Session:
         self.connection = psycopg.connect(_completed(address), autocommit=True)
         self._is_new = True
         self.rows(DURABLE)
+        self.rows(BOUNDED)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """What one statement answers."""
@@ -109,6 +112,9 @@ class PostgresStore(SqlStore):
         with self._listener.use() as session:
             for _ in session.connection.notifies(timeout=timeout_s, stop_after=1):
                 pass
+
+    def wake(self) -> None:
+        """See `Store.wake`: a wait under way ends when its time is up."""
 
     def backup(self, path: Path) -> None:  # noqa: ARG002
         """See `Store.backup`."""

@@ -122,6 +122,13 @@ class SqlStore(ABC):
         """See `Store.image`."""
         return self._picture("image", own_id)
 
+    def images(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """See `Store.images`."""
+        _check_count(ids)
+        with self._reading() as run:
+            query = f"SELECT id, image FROM fewlabel_pictures WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608
+            return dict(run.rows(query, ids)) if run else {}
+
     def thumbnail(self, own_id: str) -> bytes | None:
         """See `Store.thumbnail`."""
         return self._picture("thumbnail", own_id)

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -85,6 +86,7 @@ class SqliteStore(SqlStore):
         self._reader = Link(lambda: File(path, "rw"), failures, told)
         self._writer = Link(self._to_write, failures, told)
         self._to_erase = False
+        self._woken = threading.Event()
 
     def write(self, writes: Sequence[Write]) -> list[Result]:
         """See `Store.write`."""
@@ -96,7 +98,12 @@ class SqliteStore(SqlStore):
 
     def wait(self, timeout_s: float) -> None:
         """See `Store.wait`: SQLite cannot tell; but to ask costs microseconds."""
-        time.sleep(timeout_s)
+        if self._woken.wait(timeout_s):
+            self._woken.clear()
+
+    def wake(self) -> None:
+        """See `Store.wake`."""
+        self._woken.set()
 
     def backup(self, path: Path) -> None:
         """See `Store.backup`: a file that another `SqliteStore` opens."""

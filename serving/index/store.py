@@ -49,6 +49,9 @@ class Store(Protocol):
     def image(self, own_id: str) -> bytes | None:
         """The file as it was sent; None where there is none."""
 
+    def images(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """As `image`, those of at most MAX_GROUP items that there are; the caller bounds their bytes."""
+
     def thumbnail(self, own_id: str) -> bytes | None:
         """Likewise."""
 
@@ -60,6 +63,9 @@ class Store(Protocol):
 
     def wait(self, timeout_s: float) -> None:
         """Returns when something may have changed, after `timeout_s` at the latest; for one thread."""
+
+    def wake(self) -> None:
+        """Makes a `wait` under way, or else the next one, return as soon as it can."""
 
     def backup(self, path: Path) -> None:
         """Writes all that is committed into one new file; raises StoreFailure where the store has tools of its own."""

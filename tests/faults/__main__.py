@@ -17,14 +17,17 @@ from typing import Any
 
 from tests.conftest import ROOT
 from tests.faults import table
+from tests.faults.disks import DISKS
 from tests.faults.models import MODELS
-from tests.faults.rows import Check, Conditions, Row
+from tests.faults.partition import PARTITION
+from tests.faults.rows import Check, Conditions, LeftOut, Row
 from tests.faults.service import Checkout, allow_many_connections
 from tests.faults.stops import STOPS
+from tests.faults.stores import STORES
 from tests.faults.streams import STREAMS
 from tests.faults.uploads import UPLOADS
 
-ROWS: dict[str, Row] = UPLOADS | STREAMS | STOPS | MODELS
+ROWS: dict[str, Row] = UPLOADS | STREAMS | STOPS | MODELS | STORES | PARTITION | DISKS
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -37,11 +40,14 @@ def options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measure(title: str, row: Row, conditions: Conditions) -> dict[str, Any]:
-    """One row, printed; what goes wrong with the measuring itself is a row that is not held."""
+def measure(title: str, row: Row, conditions: Conditions) -> dict[str, Any] | None:
+    """One row, printed; what goes wrong with the measuring itself is a row that is not held. None if it is left out."""
     started = time.monotonic()
     try:
         checks = row(conditions)
+    except LeftOut as reason:
+        print(f"LEFT OUT  {title}: {reason}", flush=True)
+        return None
     except Exception as error:
         traceback.print_exc()
         checks = [Check(f"not measured: {error!r}"[:100], math.inf, 0)]
@@ -66,7 +72,8 @@ def main(arguments: list[str]) -> int:
     checkout = Checkout(chosen.checkout.resolve(), str(chosen.python.absolute()))
     conditions = Conditions(checkout, chosen.whole)
     started, load = time.monotonic(), os.getloadavg()[0]
-    rows = [measure(title, row, conditions) for title, row in ROWS.items() if chosen.only in title]
+    asked = [measure(title, row, conditions) for title, row in ROWS.items() if chosen.only in title]
+    rows = [row for row in asked if row is not None]
     document = {
         "commit": checkout.commit(),
         "cores": os.cpu_count(),
@@ -76,6 +83,7 @@ def main(arguments: list[str]) -> int:
         "seconds": round(time.monotonic() - started),
         "overload_s": 60 if chosen.whole else 10,
         "held": all(row["held"] for row in rows),
+        "left_out": len(asked) - len(rows),
         "rows": rows,
     }
     if chosen.save:

@@ -132,8 +132,8 @@ def fails(fault: str, conditions: Conditions) -> list[Check]:
 
 def hangs(conditions: Conditions) -> list[Check]:
     """The model of one of two workers hangs: its callers are told, and the worker is replaced."""
-    options = {"request_timeout_s": 1, "hang_timeout_s": HANG_S}
-    with conditions.checkout.serving(fault="hang", workers=2, **options) as service:
+    serving = conditions.checkout.serving
+    with serving(fault="hang", workers=2, request_timeout_s=1, hang_timeout_s=HANG_S) as service:
         before, started = starts(service), time.monotonic()
         with connect(service.address(), 10) as connection:
             connection.sendall(post(digits()[1]))

@@ -15,6 +15,10 @@ SHORTEST_S = 2
 """How long the probe looks where the load ends at once."""
 
 
+class LeftOut(Exception):
+    """A row that cannot be measured here; the text says why."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A figure that must not exceed its bound; infinity where something never happened."""

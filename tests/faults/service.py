@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tests.conftest import ROOT
 from tests.servers import Service, clean_environment
@@ -24,6 +25,8 @@ FAULTY = ROOT / "tests" / "faults" / "faulty.py"
 START_S, STOP_S = 30, 5
 STEADY_MB, STEADY_S = 1, 0.7
 PAGE = os.sysconf("SC_PAGE_SIZE")
+NO_INDEX = "/nowhere/index.sqlite"
+"""Nothing is searched but the bundle's own images."""
 DOORS = "/predict", "/predict?debug=true"
 """A target that the front answers itself, and one that goes the longer way."""
 
@@ -87,7 +90,14 @@ class Checkout:
 
     @contextmanager
     def serving(
-        self, *, fault: str = "", descriptors: int = 0, workers: int = 1, **options: float
+        self,
+        *,
+        fault: str = "",
+        descriptors: int = 0,
+        workers: int = 1,
+        prefix: tuple[str, ...] = (),
+        wait: Literal["steady", "ready", "listening"] = "steady",
+        **options: float | str,
     ) -> Iterator[Service]:
         """A service that takes images; options that this checkout does not know are left out.
 
@@ -95,11 +105,12 @@ class Checkout:
             fault: what is wrong with the model, as `faulty.py` takes it.
             descriptors: files that its processes may open.
             workers: processes that answer.
+            prefix: a command that runs the service's.
+            wait: until it listens, is ready, or has answered some images and its memory is steady.
         """
-        command = [self.python, "-m", "serving", "--port", "0", "--workers", str(workers)]
-        if fault:
-            command[1:3] = ["-P", str(FAULTY)]
-        for name, value in options.items():
+        program = ["-P", str(FAULTY)] if fault else ["-m", "serving"]
+        command = [*prefix, self.python, *program, "--port", "0", "--workers", str(workers)]
+        for name, value in ({"index": NO_INDEX} | options).items():
             option = f"--{name.replace('_', '-')}"
             if f" {option} " in self.known_options:
                 command += [option, str(value)]
@@ -112,7 +123,12 @@ class Checkout:
         service = Service(process)
         try:
             service.read_until_it_listens()
-            wait_until_ready(service, workers)
+            if wait == "steady":
+                wait_until_ready(service, workers)
+            deadline = time.monotonic() + START_S
+            while wait == "ready" and ask(service.address(), READY)[0] != 200:
+                assert time.monotonic() < deadline, service.log
+                time.sleep(0.02)
             yield service
         finally:
             end(service)

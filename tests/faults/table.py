@@ -16,6 +16,8 @@ SHORT = (
     "62 MB of pipelined requests, no answer read",
     "SIGTERM under load, 2 workers",
     "600 requests/s for a model of 200, queue of 512",
+    "SIGKILL 50 times under writes, SQLite",
+    "SIGKILL 50 times under writes, PostgreSQL",
 )
 """The rows that README.md shows, each with its first check that did not hold before."""
 

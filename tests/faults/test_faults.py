@@ -4,22 +4,33 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving.index.items import Put
+from serving.index.store import open_store
 from tests.conftest import ROOT
 from tests.faults import files, table
+from tests.faults.disks import DISKS
 from tests.faults.load import Answered, OpenLoop
 from tests.faults.models import garbage_among_others
+from tests.faults.partition import partitioned
 from tests.faults.probe import all_waits, percentile
+from tests.faults.rows import Check, Conditions, LeftOut
 from tests.faults.service import PREDICT, Checkout, resident_mb
 from tests.faults.soak import Minute, Record, judged
+from tests.faults.stores import Servers, away, killed, postgres_store, replicas, sqlite_store
 from tests.faults.streams import PIPELINED, send_all
+from tests.faults.writers import GONE, Damage, State, Told, damage, images, vectors
 from tests.servers import Service
+from tests.serving.index.postgres import postgres
 
 CHECKOUT = Checkout(ROOT, sys.executable)
+CONDITIONS = Conditions(CHECKOUT)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +57,65 @@ def test_all_are_answered_when_too_many_ask() -> None:
     kinds = Counter(503 if answer.busy else answer.status for answer in answers)
     assert kinds.keys() == {200, 503}
     assert kinds.total() == 450
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    """One server for all rows."""
+    with postgres() as server:
+        yield lambda: nullcontext(server)
+
+
+def test_what_a_service_acknowledged_before_it_was_killed_is_there(servers: Servers) -> None:
+    for new in (sqlite_store, partial(postgres_store, servers)):
+        assert_held(killed(3, new, CONDITIONS))
+
+
+def test_searches_go_on_while_postgresql_is_away(servers: Servers) -> None:
+    assert_held(away(2, servers, CONDITIONS))
+
+
+def test_what_one_service_writes_another_finds(servers: Servers) -> None:
+    assert_held(replicas(servers, CONDITIONS))
+
+
+def test_a_service_that_is_cut_off_answers_and_agrees_afterwards(servers: Servers) -> None:
+    try:
+        assert_held(partitioned(3, servers, CONDITIONS))
+    except LeftOut as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize("row", ["the index's disk is full", "the index's file is damaged"])
+def test_an_index_that_cannot_be_written_is_one_clear_error(row: str) -> None:
+    assert_held(DISKS[row](CONDITIONS))
+
+
+def assert_held(checks: list[Check]) -> None:
+    """But for figures that depend on how busy the machine is."""
+    assert [one for one in checks if not one.held and one.unit not in ("ms", "s")] == []
+    assert all(one.value < float("inf") for one in checks)
+
+
+def test_lost_and_half_written_items_are_noticed(tmp_path: Path) -> None:
+    told = Told({own_id: {State(0, "x")} for own_id in ("good", "lost", "relabelled", "mixed", "cut")})
+    told.possible["gone"] = {GONE}
+    with closing(open_store(str(tmp_path / "index.sqlite"))) as store:
+        names = {"good": "x", "relabelled": "y", "mixed": "x", "cut": "x", "gone": "x", "unknown": "x"}
+        store.write(
+            [
+                Put(
+                    id=own_id,
+                    image=images()[0][: 60 if own_id == "cut" else None],
+                    thumbnail=b"small",
+                    vector=vectors()[int(own_id == "mixed")],
+                    model="m@1",
+                    label=label,
+                )
+                for own_id, label in names.items()
+            ]
+        )
+        assert damage(store, told) == Damage(lost=5, half_written=2)
 
 
 def test_hostile_files_are_what_they_say() -> None:

@@ -54,7 +54,8 @@ class Settings:
 @contextmanager
 def service(settings: Settings, findings: Findings, *options: str) -> Iterator[Service]:
     """A running service that is ready; what it logs about bugs is a finding."""
-    with running_service("--workers", str(settings.workers), *options) as running:
+    index = findings.folder / f"{findings.part}.sqlite"
+    with running_service("--workers", str(settings.workers), "--index", str(index), *options) as running:
         deadline = time.monotonic() + READY_S
         while True:
             try:

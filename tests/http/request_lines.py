@@ -140,6 +140,7 @@ METHODS = [
             "/health/live": "200",
             "/health/ready": "200",
             "/metrics": "200",
+            "/": "200",
             "/docs": "200",
             "/predict": "405",
             "/predict/batch": "405",

@@ -16,7 +16,7 @@ from loadtest.__main__ import exceeded
 from loadtest.payloads import load_digits
 from loadtest.settings import LoadSettings
 from tests.conftest import ROOT
-from tests.servers import clean_environment
+from tests.servers import clean_environment, running_service
 
 SURE = {"confidence": 1.0}
 SHORT = ["--duration-s", "3", "--users", "4", "--max-p99-ms", "5000"]
@@ -46,6 +46,21 @@ def test_a_load_test_of_the_service_passes_and_leaves_its_report(tmp_path: Path)
     assert summary["settings"]["users"] == 4
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert (tmp_path / "locust_stats.csv").exists()
+
+
+def test_a_service_with_keys_is_asked_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, key = tmp_path / "keys", "0123456789abcdef"
+    file.write_text(f"loadtest {key}\n")
+    with running_service("--api-keys-file", str(file)) as service:
+        refused = load_test(tmp_path, "--host", service.url)
+        monkeypatch.setenv("LOADTEST_API_KEY", key)
+        asked = load_test(tmp_path, "--host", service.url)
+    assert refused.returncode == 1
+    assert "401 this needs a key" in refused.stderr
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout.splitlines()[-1])["failures"] == 0
+    assert not [path for path in tmp_path.iterdir() if path != file and key in path.read_text()]
+    assert key not in asked.stdout + asked.stderr
 
 
 class Liar(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -20,6 +21,12 @@ from tests.serving.sockets import serving
 def _kept_processes() -> Iterator[None]:
     with kept_processes():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written into the repository."""
+    monkeypatch.setenv("FEWLABEL_INDEX", str(tmp_path / "index" / "{name}.sqlite"))
 
 
 @pytest.fixture

@@ -3,13 +3,22 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.http.exchange import Address
 from tests.servers import running_service
 from tests.serving.fakes import LIMIT
+from tests.system.browser import chromium
 
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Address]:
     with running_service("--max-upload-bytes", str(LIMIT)) as running:
         yield running.address()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; not for the whole session, since no event loop of a test's own runs beside it."""
+    with chromium() as running:
+        yield running

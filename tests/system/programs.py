@@ -7,9 +7,15 @@ import os
 import shutil
 import subprocess
 
-PACKAGES = {"haproxy": "haproxy", "nginx": "nginx", "prometheus": "prometheus", "promtool": "prometheus"}
+PACKAGES = {
+    "chromium": "chromium",
+    "haproxy": "haproxy",
+    "nginx": "nginx",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 """Program → the Debian package that has it."""
-TIMEOUT_S = 180
+TIMEOUT_S = 600
 
 
 def find(program: str) -> str | None:

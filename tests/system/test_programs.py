@@ -11,11 +11,12 @@ def test_what_is_not_there_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: p
     programs.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
+        "chromium: LEFT OUT",
         "haproxy: LEFT OUT",
         "nginx: /bin/it",
         "prometheus: LEFT OUT",
         "promtool: LEFT OUT",
-        "system tests: 1 of 4 programs, 3 left out (there is no apt-get here)",
+        "system tests: 1 of 5 programs, 4 left out (there is no apt-get here)",
     ]
 
 

@@ -93,8 +93,8 @@ def test_search_by_image_and_by_vector(client: TestClient, digits: Digits) -> No
     by_image = client.post("/search?k=2", content=encoded(digits[0][0])).json()
     assert by_image == {
         "neighbors": [
-            {"id": "b", "label": "1", "label_source": "predicted", "score": pytest.approx(0.8)},
-            {"id": "a", "label": "0", "label_source": "given", "score": pytest.approx(0.6)},
+            {"id": "b", "label": "1", "label_source": "predicted", "source": "bundle", "score": pytest.approx(0.8)},
+            {"id": "a", "label": "0", "label_source": "given", "source": "bundle", "score": pytest.approx(0.6)},
         ],
         "model": FakeModel.name,
     }

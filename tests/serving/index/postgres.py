@@ -46,8 +46,8 @@ class PostgresServer:
             self.port = free.getsockname()[1]
         self._run("initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "-U", "postgres")
 
-    def address(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+    def address(self, database: str = "postgres", host: str = "127.0.0.1") -> str:
+        return f"postgresql://postgres@{host}:{self.port}/{database}"
 
     def new_database(self) -> str:
         """Address of one more, without pgvector."""
@@ -64,8 +64,12 @@ class PostgresServer:
             connection.execute(sql.SQL("CREATE " + kind + " {}").format(sql.Identifier(name)))
         return name
 
-    def start(self) -> None:
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -c unix_socket_directories=''"
+    def start(self, *others: str) -> None:
+        """Listens on 127.0.0.1, and on other addresses for the four of their network."""
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(f"host all all {address}/30 trust\n" for address in others)
+        addresses = ",".join(["127.0.0.1", *others])
+        options = f"-c listen_addresses={addresses} -p {self.port} -c unix_socket_directories=''"
         self._run("pg_ctl", "start", "-w", "-o", options, "-l", str(self._data / "log"))
 
     def stop(self, mode: str = "fast") -> None:

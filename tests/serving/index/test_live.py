@@ -66,9 +66,12 @@ class Oracle:
         ]  # fmt: skip
         scores = [0.0 if one.vector is None else float(one.vector @ query.embedding) for one in fits]
         return [
-            {"id": fits[i].id, "label": fits[i].label, "label_source": fits[i].label_source, "score": scores[i]}
+            {
+                "id": fits[i].id, "label": fits[i].label, "label_source": fits[i].label_source,
+                "source": fits[i].source, "score": scores[i],
+            }
             for i in np.argsort(-np.array(scores), kind="stable")[: query.k]
-        ]
+        ]  # fmt: skip
 
     def check(self, live: LiveIndex, queries: list[Query]) -> None:
         """Whether `live` finds the same, by one batch; of equal scores, either may come first."""
@@ -137,13 +140,13 @@ def test_vectors_of_other_models_are_missing_and_not_found() -> None:
 def test_what_is_known_of_one_image() -> None:
     live = LiveIndex(bundle(4), MODEL, DIM)
     live.apply([overlay("b/1", "z"), item("b/2", 1), item("a", label="x")])
-    assert live.known("b/0") == Known("x", "given", "bundle", True)
-    assert live.known("b/1") == Known("z", "person", "bundle", True)
-    assert live.known("b/2") == Known(None, None, "user", True)
-    assert live.known("a") == Known("x", "person", "user", False)
+    assert live.known("b/0") == Known("b/0", "x", "given", "bundle", True)
+    assert live.known("b/1") == Known("b/1", "z", "person", "bundle", True)
+    assert live.known("b/2") == Known("b/2", None, None, "user", True)
+    assert live.known("a") == Known("a", "x", "person", "user", False)
     assert live.known("c") is None
     live.forget(["b/1", "a"])
-    assert live.known("b/1") == Known("y", "predicted", "bundle", True)
+    assert live.known("b/1") == Known("b/1", "y", "predicted", "bundle", True)
     assert live.known("a") is None
     assert live.items == {"b/2"}
 

@@ -13,6 +13,7 @@ from serving.errors import StoreFailure
 from serving.index import postgres
 from serving.index.group import Bounds
 from serving.index.postgres import PostgresStore
+from tests.serving.index.documented import documented
 from tests.serving.index.given import DIM, MODEL, put, vectors, written
 from tests.serving.index.postgres import PostgresServer
 
@@ -155,23 +156,40 @@ def test_numbers_become_visible_in_their_order(store: PostgresStore, address: st
         assert [(one.id, one.sequence) for one in follower.changes_since(1, 10).each] == [("slow", 2), ("quick", 3)]
 
 
-def test_pgvectors_own_index_finds_what_exact_search_finds(store: PostgresStore, address: str) -> None:
-    rows = vectors(500)
-    store.write([put(f"{number}", vector=row) for number, row in enumerate(rows)])
+def test_a_client_that_vanished_keeps_nobody_from_writing_for_long(store: PostgresStore, address: str) -> None:
+    """Its connection stays open, as when the network between it and the server has failed."""
+    store.write([put("first")])
+    with closing(PostgresStore(address, Bounds())) as vanished:
+        transaction = vanished._writing()
+        vanished._totals(transaction.__enter__(), vanished.LOCK)
+        start = time.monotonic()
+        written(store.write([put("second")])[0])
+        assert time.monotonic() - start < postgres.TIMEOUT_S - 1
+        with pytest.raises(StoreFailure):
+            transaction.__exit__(None, None, None)
+    assert "second" in store.get(["second"])
+
+
+def test_pgvector_finds_by_the_documents_sql_what_exact_search_finds(store: PostgresStore, address: str) -> None:
+    rows, labels = vectors(500), [f"{number % 5}" for number in range(500)]
+    store.write([put(f"{number}", vector=row, label=labels[number]) for number, row in enumerate(rows)])
     store.write([put(f"short {number}", vector=row[:3], model="other@1") for number, row in enumerate(rows[:9])])
     with psycopg.connect(address, autocommit=True) as other:
-        column = f"(vector::halfvec({DIM}))"
-        create = f"""CREATE INDEX CONCURRENTLY ON fewlabel_items
-            USING hnsw ({column} halfvec_cosine_ops) WHERE model = '{MODEL}'"""
-        other.execute(create.encode())
-        other.execute("SET enable_seqscan = off")
-        other.execute("SET hnsw.iterative_scan = relaxed_order")
-        query = f"""SELECT id FROM fewlabel_items WHERE model = '{MODEL}'
-            ORDER BY {column} <=> %s::halfvec({DIM}) LIMIT 10"""
+        for statement in (*documented("create", MODEL, DIM), "SET enable_seqscan = off", "SET enable_sort = off"):
+            other.execute(statement.encode())
+        for statement in documented("settings", MODEL, DIM):
+            other.execute(statement.encode())
         hits = 0
-        for row in rows[:20]:
-            found = {one[0] for one in other.execute(query.encode(), [str(row.tolist())])}
-            hits += len(found & {str(number) for number in np.argsort(-(rows @ row))[:10]})
-        plan = " ".join(one[0] for one in other.execute(f"EXPLAIN {query}".encode(), [str(rows[0].tolist())]))
-    assert "Index Scan" in plan
-    assert hits >= 190
+        for name, among in (("search", np.arange(500)), ("filtered", np.arange(500)[3::5])):
+            (query,) = documented(name, MODEL, DIM)
+            for row in rows[:20]:
+                fields = {"embedding": str(row.tolist()), "label": "3"}
+                found = other.execute(query.encode(), fields).fetchall()
+                nearest = among[np.argsort(-(rows[among] @ row))[:10]]
+                hits += len({one[0] for one in found} & {str(number) for number in nearest})
+                assert [one[3] for one in found] == pytest.approx(
+                    sorted((float(rows[int(one[0])] @ row) for one in found), reverse=True), abs=1e-6
+                )
+            plan = " ".join(one[0] for one in other.execute(f"EXPLAIN {query}".encode(), fields))
+            assert "Index Scan using fewlabel_hnsw" in plan
+    assert hits >= 380

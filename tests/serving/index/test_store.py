@@ -23,6 +23,7 @@ def test_nothing_is_there_before_the_first_write(store: Store, address: str) -> 
     assert store.get(["a"]) == {}
     assert store.page(10) == store.outdated("m", 10) == []
     assert store.image("a") is store.thumbnail("a") is None
+    assert store.images(["a"]) == {}
     assert store.changes_since(0, 10) == Changes([], 0)
     assert store.totals() == Totals(0, 0, 0)
     if not address.startswith("postgresql"):

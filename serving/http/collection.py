@@ -1,0 +1,144 @@
+"""Routes to the index as a whole: what it holds, its labels, its vectors, and which images to label next."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import chain
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from numpy.typing import NDArray
+
+from serving.errors import StoreFailure
+from serving.http import item_schemas as schemas
+from serving.http.answers import Fields, npy_header, to_json
+from serving.http.gate import as_response
+from serving.http.pieces import Pieces, cut
+from serving.http.replies import CSV, JSON, NPY, NPZ, OCTETS, Reply
+from serving.http.running import Running, SourceFilter, accepted, unless_left
+from serving.index.collection import Shown
+from serving.index.live import Known, Snapshot
+from serving.index.store import POSTGRES
+
+MAX_NEXT = 200
+"""Images that can be asked for: each takes milliseconds to choose."""
+VECTORS, TEXTS = 64, 2048
+"""Vectors, and ids or labels, that are written as JSON at once: it takes a millisecond or two."""
+router = APIRouter(prefix="/index", tags=["index"])
+
+
+@router.get("", response_model=schemas.Totals)
+async def totals(running: Running) -> Response:
+    """What the index holds, and may hold."""
+    service, settings = running.service, running.settings
+    problem, found = None, None
+    try:
+        found = await service.index.totals()
+    except StoreFailure as error:
+        problem = str(error)
+    fields: Fields = {
+        "items": found and found.items,
+        "bytes": found and found.bytes,
+        "max_items": settings.index_max_items,
+        "max_bytes": settings.index_max_bytes,
+        "searched": len(service.index.live),
+        "missing": service.index.live.missing,
+        "store": "postgresql" if settings.index.startswith(POSTGRES) else "sqlite",
+        "available": found is not None,
+        "problem": problem,
+        "writable": settings.local or settings.api_keys_file is not None,
+        "model": service.model.name,
+    }
+    return as_response(Reply(to_json(fields)))
+
+
+@router.get("/labels.csv", response_class=Response, responses=schemas.TABLE)
+async def labels(running: Running, source: SourceFilter = None) -> Response:
+    """All labels that a person gave, as training reads them: `path,label`, the ids being the paths."""
+    pages = running.service.index.labelled(source)
+    first = await anext(pages)  # what is wrong with the store becomes a problem document here
+    headers = {"content-disposition": 'attachment; filename="labels.csv"', "x-content-type-options": "nosniff"}
+    return StreamingResponse(_table(first, pages), 200, headers, CSV)
+
+
+async def _table(first: list[Shown], others: AsyncIterator[list[Shown]]) -> AsyncIterator[bytes]:
+    yield b"path,label\n" + _lines(first)
+    async for page in others:
+        yield _lines(page)
+
+
+def _lines(page: list[Shown]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows((one.id, one.label) for one in page)
+    return text.getvalue().encode()
+
+
+@router.get("/next", response_model=schemas.Next, responses=schemas.READING)
+async def to_label(
+    request: Request, running: Running, n: Annotated[int, Query(ge=1, le=MAX_NEXT, description="How many")] = 20
+) -> Response:
+    """Which images to label next: those that nobody has labelled and whose labels would teach most."""
+    chosen = await unless_left(request, running.service.index.choose(n))
+    fields = {"items": list(map(_known, chosen)), "model": running.service.model.name}
+    return as_response(Reply(to_json(fields)))
+
+
+def _known(known: Known) -> Fields:
+    return {"id": known.id, "label": known.label, "label_source": known.label_source, "source": known.source}
+
+
+@router.get("/embeddings", response_model=schemas.Vectors, responses=schemas.VECTORS)
+async def embeddings(request: Request, running: Running) -> Response:
+    """The vectors of all images that are searched, at one moment, for a search of one's own.
+
+    With `Accept: application/x-npy` the vectors alone, float32, n × dim; with `application/x-npz` also ids, labels,
+    label_sources and sources, in the same order; both for `numpy.load`.
+    """
+    accept = accepted(request)
+    index, model = running.service.index, running.service.model
+    if NPZ in accept:
+        content = await unless_left(request, index.snapshot(_npz))
+        return Pieces(cut(content), len(content), running.bodies, NPZ, None, len(content))
+    found = await unless_left(request, index.snapshot(lambda snapshot: snapshot))
+    held = found.vectors.nbytes
+    if NPY in accept or OCTETS in accept:
+        head = npy_header((len(found.ids), model.dim))
+        rows = found.vectors.astype("<f4", copy=False).reshape(-1).view(np.uint8).data
+        pieces: Iterator[bytes | memoryview] = chain([head], cut(rows))
+        return Pieces(pieces, held, running.bodies, NPY, None, len(head) + held)
+    return Pieces(_json(found, {"dim": model.dim, "model": model.name}), held, running.bodies, JSON)
+
+
+def _npz(found: Snapshot) -> memoryview:
+    """Everything in one file for `numpy.load`; blocks."""
+    file = io.BytesIO()
+    np.savez(
+        file,
+        ids=np.array(found.ids, np.str_),
+        embeddings=found.vectors,
+        labels=np.array([label or "" for label in found.labels], np.str_),
+        label_sources=np.array([source or "" for source in found.label_sources], np.str_),
+        sources=np.where(found.users, "user", "bundle"),
+    )
+    return file.getbuffer()
+
+
+def _json(found: Snapshot, others: Fields) -> Iterator[bytes]:
+    """`{"ids": […], …, "embeddings": […], …}` in pieces, as none of them may keep the event loop for long."""
+    columns: dict[str, Sequence[Any] | NDArray[np.float32]] = {
+        "ids": found.ids,
+        "labels": found.labels,
+        "label_sources": found.label_sources,
+        "sources": ["user" if user else "bundle" for user in found.users.tolist()],
+        "embeddings": found.vectors,
+    }
+    start = b"{"
+    for name, values in columns.items():
+        yield b'%b"%b":[' % (start, name.encode())
+        rows = VECTORS if name == "embeddings" else TEXTS
+        for first in range(0, len(values), rows):
+            yield (b"," if first else b"") + to_json(values[first : first + rows])[1:-1]
+        start = b"],"
+    yield b"]," + to_json(others)[1:]
