@@ -19,6 +19,7 @@ from serving.http.pieces import Pieces, cut
 from serving.http.replies import CSV, JSON, NPY, NPZ, OCTETS, Reply
 from serving.http.running import Running, SourceFilter, accepted, unless_left
 from serving.index.collection import Shown
+from serving.index.export import table_label
 from serving.index.live import Known, Snapshot
 from serving.index.store import POSTGRES
 
@@ -71,7 +72,7 @@ async def _table(first: list[Shown], others: AsyncIterator[list[Shown]]) -> Asyn
 
 def _lines(page: list[Shown]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows((one.id, one.label) for one in page)
+    csv.writer(text, lineterminator="\n").writerows((one.id, table_label(one.label)) for one in page)
     return text.getvalue().encode()
 
 

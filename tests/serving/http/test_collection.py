@@ -59,9 +59,10 @@ def test_labels_that_people_know_of_are_a_table(door: httpx.Client, picture: byt
     put(door, "x/1", picture, '?label=a "cat", or two')
     put(door, "x/2, really", picture, "?label=Äpfel")
     put(door, "x/3", picture)
+    put(door, "x/4", picture, "?label=[a]")
     door.patch("/index/items/c", json={"label": "cat"})
     door.patch("/index/items/a", json={"label": None})
-    user = [["x/1", 'a "cat", or two'], ["x/2, really", "Äpfel"]]
+    user = [["x/1", 'a "cat", or two'], ["x/2, really", "Äpfel"], ["x/4", '["[a]"]']]  # else a list of choices is meant
     assert rows(door) == [["c", "cat"], *user]
     assert rows(door, "?source=user") == user
     assert rows(door, "?source=bundle") == [["c", "cat"]]
