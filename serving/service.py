@@ -191,6 +191,6 @@ class Service:
 
         Raises Failure.
         """
-        self.index.check_free(own_id)
+        await self.index.check_free(own_id)
         answer = await self.answer(content)
         return await self.index.put(own_id, content, answer.found.pixels, answer.prediction.embedding, label, metadata)

@@ -4,21 +4,20 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 
-from serving.errors import StoreFailure
+from serving.errors import Conflict, StoreFailure
 from serving.http import item_schemas as schemas
 from serving.http.answers import Fields, npy_header, to_json
 from serving.http.gate import as_response
-from serving.http.pieces import Pieces, cut
+from serving.http.pieces import Pieces, cut, whole
 from serving.http.replies import CSV, JSON, NPY, NPZ, OCTETS, Reply
 from serving.http.running import Running, SourceFilter, accepted, unless_left
-from serving.index.collection import Shown
 from serving.index.export import table_label
 from serving.index.live import Known, Snapshot
 from serving.index.store import POSTGRES
@@ -27,6 +26,15 @@ MAX_NEXT = 200
 """Images that can be asked for: each takes milliseconds to choose."""
 VECTORS, TEXTS = 64, 2048
 """Vectors, and ids or labels, that are written as JSON at once: it takes a millisecond or two."""
+FLOAT_BYTES, CHARACTER_BYTES = 4, 4
+"""Of a float32, and of a character in numpy's arrays of texts."""
+LABEL_SOURCE, SOURCE = len("predicted"), len("bundle")
+"""Characters of the longest."""
+MAX_TEXTS = 128_000_000
+"""Bytes of ids and labels in one file of arrays: one long id makes all of them long."""
+T = TypeVar("T")
+Rows = list[tuple[str, str | None]]
+"""Ids and labels."""
 router = APIRouter(prefix="/index", tags=["index"])
 
 
@@ -64,15 +72,15 @@ async def labels(running: Running, source: SourceFilter = None) -> Response:
     return StreamingResponse(_table(first, pages), 200, headers, CSV)
 
 
-async def _table(first: list[Shown], others: AsyncIterator[list[Shown]]) -> AsyncIterator[bytes]:
+async def _table(first: Rows, others: AsyncIterator[Rows]) -> AsyncIterator[bytes]:
     yield b"path,label\n" + _lines(first)
     async for page in others:
         yield _lines(page)
 
 
-def _lines(page: list[Shown]) -> bytes:
+def _lines(rows: Rows) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows((one.id, table_label(one.label)) for one in page)
+    csv.writer(text, lineterminator="\n").writerows((own_id, table_label(label)) for own_id, label in rows)
     return text.getvalue().encode()
 
 
@@ -83,7 +91,7 @@ async def to_label(
     """Which images to label next: those that nobody has labelled and whose labels would teach most."""
     chosen = await unless_left(request, running.service.index.choose(n))
     fields = {"items": list(map(_known, chosen)), "model": running.service.model.name}
-    return as_response(Reply(to_json(fields)))
+    return whole(to_json(fields), running.bodies)
 
 
 def _known(known: Known) -> Fields:
@@ -95,35 +103,70 @@ async def embeddings(request: Request, running: Running) -> Response:
     """The vectors of all images that are searched, at one moment, for a search of one's own.
 
     With `Accept: application/x-npy` the vectors alone, float32, n × dim; with `application/x-npz` also ids, labels,
-    label_sources and sources, in the same order; both for `numpy.load`.
+    label_sources and sources, in the same order; both for `numpy.load`. That file is refused with 409 where a few long
+    ids or labels would make it large.
     """
-    accept = accepted(request)
+    accept, bodies = accepted(request), running.bodies
     index, model = running.service.index, running.service.model
-    if NPZ in accept:
-        content = await unless_left(request, index.snapshot(_npz))
-        return Pieces(cut(content), len(content), running.bodies, NPZ, None, len(content))
-    found = await unless_left(request, index.snapshot(lambda snapshot: snapshot))
+    with bodies.lent(len(index.live) * model.dim * FLOAT_BYTES):
+        found = await unless_left(request, index.export(index.live.snapshot))
     held = found.vectors.nbytes
+    if NPZ in accept:
+        widths = await unless_left(request, index.export(_widths, found))
+        size = held + len(found.ids) * (sum(widths) + LABEL_SOURCE + SOURCE) * CHARACTER_BYTES
+        with bodies.lent(2 * size):  # the arrays and the file
+            content = await unless_left(request, index.export(_npz, found, widths))
+        return Pieces(cut(content), len(content), bodies, NPZ, None, len(content))
     if NPY in accept or OCTETS in accept:
         head = npy_header((len(found.ids), model.dim))
         rows = found.vectors.astype("<f4", copy=False).reshape(-1).view(np.uint8).data
         pieces: Iterator[bytes | memoryview] = chain([head], cut(rows))
-        return Pieces(pieces, held, running.bodies, NPY, None, len(head) + held)
-    return Pieces(_json(found, {"dim": model.dim, "model": model.name}), held, running.bodies, JSON)
+        return Pieces(pieces, held, bodies, NPY, None, len(head) + held)
+    return Pieces(_json(found, {"dim": model.dim, "model": model.name}), held, bodies, JSON)
 
 
-def _npz(found: Snapshot) -> memoryview:
+def _widths(found: Snapshot) -> tuple[int, int]:
+    """Characters of the longest id and of the longest label: numpy gives each as many. Blocks; raises Conflict."""
+    longest = (max(map(_longest, _slices(texts)), default=0) for texts in (found.ids, found.labels))
+    ids, labels = longest
+    size = len(found.ids) * (ids + labels) * CHARACTER_BYTES
+    if size > MAX_TEXTS:
+        raise Conflict(
+            f"ids and labels would take {size:,} bytes in this kind of file, where each has room for the longest; at "
+            f"most {MAX_TEXTS:,} are written: ask for JSON, or for {NPY}, which is the vectors alone"
+        )
+    return ids, labels
+
+
+def _longest(texts: Sequence[str | None]) -> int:
+    return max(len(text or "") for text in texts)
+
+
+def _slices(texts: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Some at a time, as a thread that makes something of all at once lets no other run."""
+    return (texts[first : first + TEXTS] for first in range(0, len(texts), TEXTS))
+
+
+def _npz(found: Snapshot, widths: tuple[int, int]) -> memoryview:
     """Everything in one file for `numpy.load`; blocks."""
+    ids, labels = widths
     file = io.BytesIO()
     np.savez(
         file,
-        ids=np.array(found.ids, np.str_),
+        ids=_array(found.ids, ids),
         embeddings=found.vectors,
-        labels=np.array([label or "" for label in found.labels], np.str_),
-        label_sources=np.array([source or "" for source in found.label_sources], np.str_),
+        labels=_array(found.labels, labels),
+        label_sources=_array(found.label_sources, LABEL_SOURCE),
         sources=np.where(found.users, "user", "bundle"),
     )
     return file.getbuffer()
+
+
+def _array(texts: Sequence[str | None], width: int) -> NDArray[np.str_]:
+    array = np.zeros(len(texts), f"<U{max(1, width)}")
+    for number, some in enumerate(_slices(texts)):
+        array[number * TEXTS :][: len(some)] = [text or "" for text in some]
+    return array
 
 
 def _json(found: Snapshot, others: Fields) -> Iterator[bytes]:

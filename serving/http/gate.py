@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import Forbidden, MalformedRequest, Misdirected
-from serving.http.keys import NO_KEYS, Keys, bearer, needs_key, writes
+from serving.http.keys import NO_KEYS, PROXIED, Keys, bearer, needs_key, passed_on, writes
 from serving.http.problems import reply_to
 from serving.http.replies import REQUEST_ID, Reply
 from serving.logs import Bounded, one_line
@@ -104,6 +104,8 @@ class Gate:
             if hosts or scope["http_version"] != "1.0":  # which has no such field
                 check_host(hosts, self._hosts)
             self._admit(scope, own_id)
+            if "\n" in scope["path"]:  # where the routes' patterns end
+                raise MalformedRequest("no path has a line end in it")
             await self._app(scope, receive, send_and_count)
         except Exception as error:
             if answered:
@@ -114,8 +116,11 @@ class Gate:
         """Raises Unauthorized, Forbidden or MalformedRequest unless the request may be made by whoever makes it."""
         method, path = scope["method"], scope["path"]
         if self._keys is None:
-            if not self._local and writes(method, path):
-                raise Forbidden(NO_KEYS)
+            if writes(method, path):
+                if not self._local:
+                    raise Forbidden(NO_KEYS)
+                if passed_on(scope["headers"]):
+                    raise Forbidden(PROXIED)
         elif needs_key(method, path):
             name = self._keys.check(_values(scope, b"x-api-key") or bearer(_values(scope, b"authorization")))
             if writes(method, path):

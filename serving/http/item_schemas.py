@@ -119,6 +119,7 @@ TABLE: dict[int | str, dict[str, Any]] = {200: {"content": {CSV: {"schema": {"ty
 VECTORS: dict[int | str, dict[str, Any]] = {
     200: {"content": {NPY: {"schema": BINARY}, NPZ: {"schema": BINARY}}},
     **READING,
+    **documented({errors.Conflict}),
 }
 
 
@@ -126,7 +127,8 @@ def _item_body() -> dict[str, Any]:
     """As IMAGE_BODY, with metadata in the form."""
     body = {**IMAGE_BODY["requestBody"], "content": dict(IMAGE_BODY["requestBody"]["content"])}
     properties = {"file": BINARY, "metadata": {"type": "string", "contentMediaType": JSON}}
-    body["content"][FORM] = {"schema": {"type": "object", "required": ["file"], "properties": properties}}
+    schema = {"type": "object", "required": ["file"], "properties": properties, "additionalProperties": False}
+    body["content"][FORM] = {"schema": schema}
     body["description"] += " A form may have a field `metadata`, a JSON object of up to 16 kB."
     return {"requestBody": body}
 

@@ -14,7 +14,7 @@ from serving.errors import MalformedRequest
 from serving.http import item_schemas as schemas
 from serving.http.answers import Fields, to_json
 from serving.http.gate import as_response
-from serving.http.pieces import SAFELY, picture
+from serving.http.pieces import SAFELY, picture, whole
 from serving.http.replies import Reply
 from serving.http.running import LabelFilter, Running, SourceFilter, unless_left
 from serving.http.uploads import one_item, unpacked
@@ -81,7 +81,7 @@ async def put(
     """
     check_told(label)
     service = running.service
-    service.index.check_free(own_id)
+    await service.index.check_free(own_id)
     async with running.bodies.of(request) as body:
         image, metadata = await unpacked(one_item, body)
         check_metadata(metadata)
@@ -130,7 +130,7 @@ async def page(
     found = await running.service.index.page(limit + 1, after, label, source)
     further = _cursor(found[limit - 1].id) if len(found) > limit else None
     fields = {"items": list(map(_fields, found[:limit])), "cursor": further, "model": running.service.model.name}
-    return as_response(Reply(to_json(fields)))
+    return whole(to_json(fields), running.bodies)
 
 
 @router.get("/images/{id:path}", response_class=Response, responses=schemas.PICTURE)

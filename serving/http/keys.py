@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
 from pathlib import Path
 
@@ -46,6 +46,13 @@ NO_KEYS = (
     "keys, one a line behind its name"
 )
 
+PROXIED = (
+    "while no key is set nothing is written through a proxy, behind which others may be: let FEWLABEL_API_KEYS_FILE "
+    "name a file of keys, one a line behind its name"
+)
+PROXY_FIELDS = (b"forwarded", b"via", b"x-real-ip")
+"""Fields, as well as all that begin with `X-Forwarded-`, that only a proxy writes."""
+
 
 class KeysError(RuntimeError):
     """The file cannot be used; the text says why, and holds no key."""
@@ -59,6 +66,11 @@ def needs_key(method: str, path: str) -> bool:
 def writes(method: str, path: str) -> bool:
     """Whether a request may change the index."""
     return method not in SAFE and (path == INDEX or path.startswith(f"{INDEX}/"))
+
+
+def passed_on(fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request's fields, names in lower case, say that it came through a proxy."""
+    return any(name in PROXY_FIELDS or name.startswith(b"x-forwarded-") for name, _ in fields)
 
 
 def bearer(authorization: Sequence[bytes]) -> list[bytes]:

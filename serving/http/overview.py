@@ -8,8 +8,7 @@ from pydantic import BaseModel, Field
 
 from serving.http import item_schemas as schemas
 from serving.http.answers import to_json
-from serving.http.gate import as_response
-from serving.http.replies import Reply
+from serving.http.pieces import whole
 from serving.http.running import Running, unless_left
 from serving.http.schemas import MODEL, LabelSource, Source
 from serving.index.overview import Map
@@ -58,7 +57,7 @@ class Doubts(BaseModel):
 async def index_map(request: Request, running: Running) -> Response:
     """The index as a map of two dimensions, computed once and kept."""
     found = await unless_left(request, running.service.index.overview.map())
-    return as_response(Reply(_written(found, running.service.model.name)))
+    return whole(_written(found, running.service.model.name), running.bodies)
 
 
 def _written(found: Map, model: str) -> bytes:
@@ -83,4 +82,4 @@ async def doubtful(
     """Labels that people gave and that the labelled images around contradict."""
     found = await unless_left(request, running.service.index.overview.doubtful(n))
     fields = {"items": [one._asdict() for one in found], "model": running.service.model.name}
-    return as_response(Reply(to_json(fields)))
+    return whole(to_json(fields), running.bodies)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.http.bodies import Bodies
+from serving.http.replies import JSON
 from serving.http.running import client_leaves
 
 PIECE = 262_144
@@ -83,6 +84,11 @@ class Pieces(Response):
                 await send({"type": "http.response.body", "body": b""})
         finally:
             left.cancel()
+
+
+def whole(content: bytes, bodies: Bodies) -> Pieces:
+    """An answer in JSON that may be large."""
+    return Pieces(cut(content), len(content), bodies, JSON, None, len(content))
 
 
 def picture(content: bytes, bodies: Bodies) -> Pieces:

@@ -61,10 +61,16 @@ def one_image(body: bytes) -> bytes:
 
 
 def one_item(body: bytes) -> tuple[bytes, str]:
-    """As `one_image`, and the JSON in the form's field `metadata`: `{}` where there is none."""
-    image, found = one_image(body), []
-    if body.startswith(FIRST_BYTES):
-        found = [content for headers, content in _parts(body) if _parameters(headers).get(b"name") == METADATA]
+    """As `one_image`, and the JSON in the form's field `metadata`: `{}` where there is none.
+
+    A form has no other fields, lest a client believe that they are kept.
+    """
+    image = one_image(body)
+    parts = _parts(body) if body.startswith(FIRST_BYTES) else ()
+    fields = [(_parameters(headers).get(b"name", b""), content) for headers, content in parts]
+    if others := [name for name, _ in fields if name not in (FIELD, METADATA)]:
+        raise MalformedRequest(f"a form has the fields 'file' and 'metadata' alone; it also has {_shown(others)}")
+    found = [content for name, content in fields if name == METADATA]
     if len(found) > 1:
         raise MalformedRequest(f"the form has the field {METADATA.decode()!r} {len(found)} times")
     try:
@@ -101,14 +107,18 @@ def _files(body: bytes, field: bytes) -> list[bytes]:
         if parameters.get(b"name") == field and not FILENAMES.isdisjoint(parameters):
             found.append(content)
         else:
-            others.append(parameters.get(b"name", b"").decode("utf-8", "replace")[:MAX_NAME])
+            others.append(parameters.get(b"name", b""))
     if not found:
-        sent = ", ".join(map(repr, others[:MAX_SHOWN])) or "none"
-        more = f" and {len(others) - MAX_SHOWN} more" if len(others) > MAX_SHOWN else ""
         raise MalformedRequest(
-            f"the image must be a file in the multipart field {field.decode()!r}; fields sent: {sent}{more}"
+            f"the image must be a file in the multipart field {field.decode()!r}; fields sent: {_shown(others)}"
         )
     return found
+
+
+def _shown(names: list[bytes]) -> str:
+    """The first of the fields' names, for an error."""
+    shown = ", ".join(repr(name.decode("utf-8", "replace")[:MAX_NAME]) for name in names[:MAX_SHOWN]) or "none"
+    return f"{shown} and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else shown
 
 
 def _parameters(headers: bytes) -> dict[bytes, bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from models.pictures.png import Picture, as_png
 from serving.errors import Conflict, ServiceError, StoreFull, UnknownItem
 from serving.index.folder import File
-from serving.index.items import Embed, Item, Label, Put, Vector, Write, check_id
+from serving.index.items import Embed, Item, Label, Put, Result, Vector, check_id
 from serving.index.line import Line, Picked, Tally, groups, in_turn
 from serving.index.store import MAX_GROUP, Store
 
@@ -15,34 +15,67 @@ from serving.index.store import MAX_GROUP, Store
 async def add(line: Line, files: Iterable[File], bundled: frozenset[str], max_bytes: int, tally: Tally) -> None:
     """Puts every file into the store that is not there with the same bytes; raises StoreFailure or StoreFull.
 
+    Where an item changes between its reading and its writing, its file is looked at again: nothing that others write
+    meanwhile is lost, as a person's label.
+
     Args:
         bundled: ids of the bundle's own images, which are left alone.
         max_bytes: of one file.
     """
 
     def write(one: Picked, pixels: Picture, vector: Vector) -> Put:
-        model, thumbnail = line.model.name, as_png(pixels)
-        return Put(id=one.id, image=one.content, thumbnail=thumbnail, vector=vector, model=model, label=one.label)
+        return Put(
+            id=one.id, image=one.content, thumbnail=as_png(pixels), vector=vector, model=line.model.name,
+            label=one.label, sequence=one.old.sequence if one.old else 0,
+        )  # fmt: skip
+
+    async def put_once(some: Sequence[File]) -> list[File]:
+        """The files whose items have changed meanwhile."""
+        results = await line.run(lambda: _to_add(line.store, some, bundled, max_bytes, tally), write, tally)
+        changed = {one.id for one, result in results if not _is_done(one.id, result, tally)}
+        tally.done("added", sum(isinstance(result, Item) and one.old is None for one, result in results))
+        tally.done("replaced", sum(isinstance(result, Item) and one.old is not None for one, result in results))
+        return [file for file in some if file.id in changed]
 
     async def put(some: Sequence[File]) -> None:
-        for one, result in await line.run(lambda: _to_add(line.store, some, bundled, max_bytes, tally), write, tally):
-            if isinstance(result, StoreFull):
-                raise result
-            if isinstance(result, ServiceError):
-                tally.bad(one.id, str(result))
-            else:
-                tally.done("added" if one.old is None else "replaced")
+        while some:
+            some = await put_once(some)
 
     await in_turn(put(some) for some in groups(files))
 
 
+def _is_done(own_id: str, result: Result, tally: Tally) -> bool:
+    """Whether nothing more is to be done: False where the item has changed meanwhile; raises StoreFull."""
+    if isinstance(result, StoreFull):
+        raise result
+    if isinstance(result, Conflict | UnknownItem):
+        return False
+    if isinstance(result, ServiceError):
+        tally.bad(own_id, str(result))
+    return True
+
+
 def _to_add(store: Store, files: Sequence[File], bundled: frozenset[str], max_bytes: int, tally: Tally) -> list[Picked]:
     """The files whose bytes are not in the store; gives labels that are new to the others."""
-    valid = [file for file in files if _has_valid_id(file, tally)]
-    there = store.get([file.id for file in valid]) if valid else {}
+    picked, waiting = list[Picked](), [file for file in files if _has_valid_id(file, tally)]
+    while waiting:
+        to_put, labels = _compared(store, waiting, bundled, max_bytes, tally)
+        picked += to_put
+        results = store.write(labels) if labels else []
+        changed = {one.id for one, it in zip(labels, results, strict=True) if not _is_done(one.id, it, tally)}
+        tally.done("labelled", sum(isinstance(result, Item) for result in results))
+        waiting = [file for file in waiting if file.id in changed]
+    return picked
+
+
+def _compared(
+    store: Store, files: Sequence[File], bundled: frozenset[str], max_bytes: int, tally: Tally
+) -> tuple[list[Picked], list[Label]]:
+    """The files whose bytes are not in the store, and labels that are new to the others."""
+    there = store.get([file.id for file in files])
     kept = _digests(store, there.values())
-    picked, labels = list[Picked](), list[Write]()
-    for file in valid:
+    picked, labels = list[Picked](), list[Label]()
+    for file in files:
         old = there.get(file.id)
         if file.id in bundled and (old is None or old.source == "bundle"):
             tally.done("in the bundle")
@@ -55,13 +88,10 @@ def _to_add(store: Store, files: Sequence[File], bundled: frozenset[str], max_by
         if old is None or kept.get(file.id) != sha256(content).digest():
             picked.append(Picked(file.id, content, file.label, old))
         elif file.label and file.label != old.label and old.label_source != "person":
-            labels.append(Label(id=file.id, label=file.label, label_source="given"))
+            labels.append(Label(id=file.id, label=file.label, label_source="given", sequence=old.sequence))
         else:
             tally.done("there already")
-    if labels:
-        store.write(labels)
-        tally.done("labelled", len(labels))
-    return picked
+    return picked, labels
 
 
 def _digests(store: Store, items: Iterable[Item]) -> dict[str, bytes]:

@@ -11,16 +11,13 @@ from heapq import merge
 from itertools import islice
 from typing import NamedTuple, ParamSpec, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.pictures.png import Picture, as_png
-from models.selection import to_label
 from serving.errors import AnswerTimeout, Conflict, ServiceError, StoreFailure, UnknownItem
+from serving.index.choice import HUMAN, choose
 from serving.index.follower import Follower
 from serving.index.group import Totals
 from serving.index.items import Delete, Gone, Item, Label, Put, Source, Vector, Write
-from serving.index.live import Known, LiveIndex, Snapshot, Told
+from serving.index.live import Known, LiveIndex, Told
 from serving.index.overview import Overview
 from serving.index.store import Store
 from serving.index.threads import Threads
@@ -31,12 +28,10 @@ READERS, WAITING_READERS = 4, 64
 """Threads that ask the store, and how many requests may be with them or wait."""
 WAITING_CHOICES = 4
 """Requests that may wait while images are chosen, one request at a time: it takes a second and 150 MB."""
+WAITING_EXPORTS = 4
+"""Requests that may wait while all vectors are copied or written, for one request at a time."""
 PAGE = 500
 """Items that are read at once where all of them are."""
-HUMAN = frozenset({"given", "person"})
-"""Where a label is from that a person knows of."""
-MAX_LABELLED = 10_000
-"""Labelled images, drawn at random, that a choice looks at."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -80,6 +75,7 @@ class Collection:
         self._writer = Writer(store, self._follower.catch_up)
         self._readers = Threads("index", READERS, WAITING_READERS)
         self._chooser = Threads("choice", 1, WAITING_CHOICES)
+        self._exporter = Threads("export", 1, WAITING_EXPORTS)
 
     async def start(self) -> None:
         """Reads all items, if the store can be read, and begins to follow and to write."""
@@ -93,13 +89,13 @@ class Collection:
         await asyncio.to_thread(self._stop)
 
     def _stop(self) -> None:
-        for part in (self._writer, self._follower, self._readers, self._chooser, self.overview):
+        for part in (self._writer, self._follower, self._readers, self._chooser, self._exporter, self.overview):
             part.stop()
         self._store.close()
 
-    def check_free(self, own_id: str) -> None:
-        """Raises Conflict where an id is that of one of the bundle's own images."""
-        known = self.live.known(own_id)
+    async def check_free(self, own_id: str) -> None:
+        """Raises Conflict where an id is that of one of the bundle's own images, or what `get` does."""
+        known = await self._known(own_id)
         if known is not None and known.bundled and known.source == "bundle":
             raise Conflict(f"{own_id!r} is one of the bundle's own images: it can be labelled, and not replaced")
 
@@ -110,21 +106,21 @@ class Collection:
 
         Raises MalformedRequest, Conflict, StoreFull, StoreFailure, Overloaded or Draining.
         """
-        self.check_free(own_id)
+        await self.check_free(own_id)
         new = partial(Put, id=own_id, image=image, vector=vector, model=self._model, label=label, metadata=metadata)
         item = await self._write(await self._ask(lambda: new(thumbnail=as_png(seen))))
         assert isinstance(item, Item)
-        return self._shown(item), item.created == item.changed
+        return self._shown(item, item.model == self._model), item.created == item.changed
 
     async def label(self, own_id: str, label: str | None) -> Shown:
         """Labels an image, as a person says; None takes its label away. Raises UnknownItem, and what `put` does."""
-        known = self.live.known(own_id)
+        known = await self._known(own_id)
         bundled = known is not None and known.bundled
         if not bundled:
             await self._item(own_id)
         item = await self._write(Label(id=own_id, label=label, bundled=bundled))
         assert isinstance(item, Item)
-        return self._shown(item)
+        return self._shown(item, bundled or item.model == self._model)
 
     async def delete(self, own_id: str) -> None:
         """Removes an item, or what lies over one of the bundle's images. Raises UnknownItem, and what `put` does."""
@@ -132,20 +128,14 @@ class Collection:
             await self._item(own_id)
             await self._write(Delete(own_id))
         except UnknownItem:
-            known = self.live.known(own_id)
+            known = await self._known(own_id)
             if known is not None and known.bundled:
                 raise Conflict(f"{own_id!r} is one of the bundle's own images, and nothing lies over it") from None
             raise
 
     async def get(self, own_id: str) -> Shown:
         """What is told of one image; raises UnknownItem or StoreFailure."""
-        try:
-            return self._shown(await self._item(own_id))
-        except UnknownItem:
-            known = self.live.known(own_id)
-            if known is None or known.source == "user":  # deleted elsewhere, a moment ago
-                raise
-            return self._bundled(known)
+        return await self._ask(self._get, own_id)
 
     async def image(self, own_id: str) -> bytes:
         """The file as it was sent; raises UnknownItem or StoreFailure."""
@@ -156,7 +146,7 @@ class Collection:
 
     async def thumbnail(self, own_id: str) -> bytes:
         """A small PNG file of an image; raises UnknownItem or StoreFailure."""
-        known = self.live.known(own_id)
+        known = await self._known(own_id)
         own = known is not None and known.bundled and known.source == "bundle"
         found = await self._ask(self._thumbnails.png if own else self._store.thumbnail, own_id)
         if found is None:
@@ -172,30 +162,39 @@ class Collection:
         """
         return await self._ask(self._page, limit, after, label, source)
 
-    async def labelled(self, source: Source | None = None) -> AsyncIterator[list[Shown]]:
-        """All images with a label that a person knows of, in the order of their ids, page by page."""
+    async def labelled(self, source: Source | None = None) -> AsyncIterator[list[tuple[str, str | None]]]:
+        """Ids and labels of all images with a label that a person knows of, in the order of their ids, page by page."""
         after, more = "", True
         while more:
             page = await self.page(PAGE, after, None, source)
             more = len(page) == PAGE
             after = page[-1].id if page else ""
-            yield [one for one in page if one.label_source in HUMAN]
+            found = [(one.id, one.label) for one in page if one.label_source in HUMAN]
+            del page  # of megabytes, and a client may read slowly
+            yield found
 
     async def choose(self, count: int) -> list[Known]:
         """At most `count` images to label next, the most useful first. Raises Overloaded or AnswerTimeout."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._chooser.run(self._choose, count)
+                return await self._chooser.run(choose, self.live, count)
         except TimeoutError:
             raise AnswerTimeout(f"no images were chosen within {self._timeout_s} s") from None
 
-    async def snapshot(self, of: Callable[[Snapshot], T]) -> T:
-        """What `of` makes, on a thread, of all that is searched at one moment."""
-        return await self._readers.run(lambda: of(self.live.snapshot()))
+    async def export(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `call` returns, which copies all that is searched, or writes it; one request at a time.
+
+        Raises Overloaded or Draining, and what `call` does.
+        """
+        return await self._exporter.run(call, *args, **kwargs)
 
     async def totals(self, timeout_s: float | None = None) -> Totals:
         """How much the store holds; raises StoreFailure."""
         return await self._ask(self._store.totals, timeout_s=timeout_s)
+
+    async def _known(self, own_id: str) -> Known | None:
+        """What is searched, asked on a thread: while a search goes on, it waits."""
+        return await self._ask(self.live.known, own_id)
 
     async def _item(self, own_id: str) -> Item:
         """What the store has; raises UnknownItem before anything is written, and perhaps made for that."""
@@ -223,14 +222,22 @@ class Collection:
             raise result
         return result
 
+    def _get(self, own_id: str) -> Shown:
+        item, known = self._store.get([own_id]).get(own_id), self.live.known(own_id)
+        if item is not None:
+            return self._shown(item, known is not None)
+        if known is None or known.source == "user":  # deleted elsewhere, a moment ago
+            raise UnknownItem(f"there is no item {own_id!r}")
+        return self._bundled(known)
+
     def _page(self, limit: int, after: str, label: str | None, source: Source | None) -> list[Shown]:
         items = {item.id: item for item in self._store.page(limit, after, label, source)}
         own = [] if source == "user" else self.live.bundled(limit, after, label)
         shown = (self._bundled(known) for known in own if known.id not in items)
-        return list(islice(merge(map(self._shown, items.values()), shown, key=lambda one: one.id), limit))
+        kept = (self._shown(item, self.live.known(item.id) is not None) for item in items.values())
+        return list(islice(merge(kept, shown, key=lambda one: one.id), limit))
 
-    def _shown(self, item: Item) -> Shown:
-        searched = self.live.known(item.id) is not None
+    def _shown(self, item: Item, searched: bool) -> Shown:
         embedded_by = self._model if item.model is None and searched else item.model
         return Shown(
             item.id, item.label, item.label_source, item.source, item.metadata, embedded_by, searched, item.size,
@@ -239,21 +246,3 @@ class Collection:
 
     def _bundled(self, known: Known) -> Shown:
         return Shown(known.id, known.label, known.label_source, "bundle", "{}", self._model, True, 0, None, None)
-
-    def _choose(self, count: int) -> list[Known]:
-        found = self.live.snapshot()
-        labelled = np.array([one in HUMAN for one in found.label_sources], np.bool_)
-        rows = _thinned(labelled)
-        chosen = rows[to_label(found.vectors[rows], labelled[rows], count)].tolist() if len(rows) else []
-        known = (self.live.known(found.ids[row]) for row in chosen)
-        return [one for one in known if one is not None]
-
-
-def _thinned(labelled: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Rows of all images without a label, and of at most MAX_LABELLED with one."""
-    rows = np.flatnonzero(labelled)
-    if len(rows) <= MAX_LABELLED:
-        return np.arange(len(labelled))
-    kept = ~labelled
-    kept[np.random.default_rng(0).choice(rows, MAX_LABELLED, replace=False)] = True
-    return np.flatnonzero(kept)

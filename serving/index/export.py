@@ -1,6 +1,7 @@
 """Users' items → a folder of files and `labels.csv`, as training reads them. Knows no database."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -37,19 +38,14 @@ def export(
 ) -> Exported:
     """Writes all images below `folder`, which is new or empty, and then the table of their labels.
 
-    Raises FolderError where there is something already, StoreFailure, and OSError.
+    Raises FolderError where there is something already, and, when all else is written, where paths of some images
+    are longer than the system takes; StoreFailure, and OSError.
 
     Args:
         on_odd: called with a line about each name, and each label, that is not written as it is.
     """  # fmt: skip
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        empty = next(folder.iterdir(), None) is None
-    except OSError as error:
-        raise FolderError(f"{shown(folder)}: no folder can be made there ({error.strerror})") from error
-    if not empty:
-        raise FolderError(f"{shown(folder)}: is not empty; give a new folder")
-    images = labels = bundled = 0
+    _make(folder)
+    images = labels = bundled = too_long = 0
     part = folder / f".{TABLE}.part"
     with part.open("x", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
@@ -60,12 +56,29 @@ def export(
                 if item.source == "bundle":
                     bundled += 1
                 elif (image := kept.get(item.id)) is not None:  # not deleted meanwhile
+                    if (name := _write(folder, item.id, image, on_odd)) is None:
+                        too_long += 1
+                        continue
                     label = _cell(item, on_odd)
-                    table.writerow([_write(folder, item.id, image, on_odd), label])
+                    table.writerow([name, label])
                     images, labels = images + 1, labels + bool(label)
             on_step(len(some))
     part.replace(folder / TABLE)
+    if too_long:
+        told = f"{too_long:,} images are not written, the other {images:,} and {TABLE} are; export to a shorter path"
+        raise FolderError(f"{shown(folder)}: {told}")
     return Exported(images, labels, bundled)
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder; raises FolderError unless it is empty then."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        empty = next(folder.iterdir(), None) is None
+    except OSError as error:
+        raise FolderError(f"{shown(folder)}: no folder can be made there ({error.strerror})") from error
+    if not empty:
+        raise FolderError(f"{shown(folder)}: is not empty; give a new folder")
 
 
 def _all(store: Store) -> Iterator[Item]:
@@ -75,14 +88,18 @@ def _all(store: Store) -> Iterator[Item]:
         after = page[-1].id
 
 
-def _write(folder: Path, own_id: str, image: bytes, on_odd: Callable[[str], object]) -> str:
-    """The name below `folder` by which the image is written; none of it leads out, and no file is written twice."""
+def _write(folder: Path, own_id: str, image: bytes, on_odd: Callable[[str], object]) -> str | None:
+    """The name below `folder` by which the image is written; none of it leads out, and no file is written twice.
+
+    None where every name is too long for the system.
+    """
     parts = [part if _is_plain(part) else _made_safe(part) for part in own_id.split("/")]
     flat = _made_safe(own_id)
     # The others where a file has the name of a folder, or names differ in case alone; `test/` is held out.
     names = ["/".join(parts), f"{parts[0]}/{flat}", flat]
-    if own_id != own_id.strip() or folded(own_id) == TABLE:
+    if own_id != own_id.strip() or folded(parts[0]) == TABLE:  # nor may a folder have the table's name
         names = [flat]
+    too_long = False
     for name in names:
         path = folder / name
         try:
@@ -91,9 +108,17 @@ def _write(folder: Path, own_id: str, image: bytes, on_odd: Callable[[str], obje
                 file.write(image)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             continue
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            too_long = True
+            continue
         if name != own_id:
             on_odd(f"{shown(own_id)}: written as {name}")
         return name
+    if too_long:
+        on_odd(f"{shown(own_id)}: not written, its path would be too long")
+        return None
     raise FolderError(f"{shown(own_id)}: its name is taken in {shown(folder)}")
 
 

@@ -58,10 +58,11 @@ class Folder(NamedTuple):
 def read_folder(root: Path, labels: Labels = "auto") -> Folder:
     """The pictures below `root`; raises FolderError where it, or its table, cannot be read."""
     left_out: list[str] = []
-    found = {encodable(path.relative_to(root).as_posix()): path for path in _walk(root, left_out)}
+    found, same = _by_id(root, _walk(root, left_out))
     table = next((own_id for own_id in found if folded(own_id) == TABLE), None)
     told: dict[str, str | None] = {}
     problems = [f"left out, not followed or not readable: {name}" for name in left_out]
+    problems += [f"left out, another file's name is written in the same way: {name}" for name in same]
     if labels == "auto" and table is not None:
         told, missing = _of_table(found[table], found.keys() - {table})
         problems += [f"{TABLE}: names no file of the folder: {path}" for path in missing]
@@ -71,6 +72,17 @@ def read_folder(root: Path, labels: Labels = "auto") -> Folder:
     if not names:
         raise FolderError(f"{shown(root)}: no picture in it; pictures end in {', '.join(sorted(SUFFIXES))}")
     return Folder([File(one, found[one], _size(found[one]), told.get(one)) for one in names], problems)
+
+
+def _by_id(root: Path, paths: Iterable[Path]) -> tuple[dict[str, Path], list[str]]:
+    r"""The files by their ids, and the names of others that come to the same id: the byte 0xff and a literal `\xff`."""
+    found: dict[str, Path] = {}
+    same = []
+    for path in sorted(paths):  # what is literally named so comes first
+        own_id = encodable(path.relative_to(root).as_posix())
+        if found.setdefault(own_id, path) is not path:
+            same.append(f"{shown(own_id)} (has bytes that are no UTF-8)")
+    return found, same
 
 
 def _walk(root: Path, left_out: list[str]) -> Iterator[Path]:

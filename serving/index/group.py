@@ -70,16 +70,18 @@ class Group:
                 old = _over_the_bundle(write.id, self.now)
         if old is None:
             raise UnknownItem(f"there is no item {write.id!r}")
+        if write.sequence not in (None, old.sequence):
+            raise Conflict(f"item {write.id!r} has changed meanwhile")
         if isinstance(write, Label):
             return replace(old, label=write.label, label_source=write.label_source if write.label else None)
-        if old.sequence != write.sequence:
-            raise Conflict(f"item {write.id!r} has changed meanwhile")
         size = old.size + write.vector.nbytes - (0 if old.vector is None else old.vector.nbytes)
         return replace(old, vector=write.vector, model=write.model, size=size)
 
     def _put(self, write: Put, old: Item | None) -> Item:
         if old is not None and not write.replace:
             raise Conflict(f"there is an item {write.id!r} already")
+        if write.sequence not in (None, 0 if old is None else old.sequence):
+            raise Conflict(f"item {write.id!r} has changed meanwhile")
         return Item(
             id=write.id,
             label=write.label,

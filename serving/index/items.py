@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from serving.errors import MalformedRequest, ServiceError
@@ -74,6 +75,8 @@ class Put:
     metadata: str = "{}"
     replace: bool = True
     """Whether it may take an item's place; if not, it ends with Conflict."""
+    sequence: int | None = None
+    """Of the item as it was read, 0 for none: where it has changed since, this ends with Conflict. None: as it is."""
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -96,6 +99,8 @@ class Label:
     label_source: LabelSource = "person"
     bundled: bool = False
     """Whether the id is one of the bundle's own: the label then lies over it, as an item without an image."""
+    sequence: int | None = None
+    """As in Put."""
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -152,15 +157,19 @@ def check_label(value: str | None) -> None:
 
 
 def check_metadata(value: str) -> None:
-    """Metadata are one JSON object of at most 16 kB; raises MalformedRequest."""
+    """Metadata are one JSON object of at most 16 kB, which strict readers take too, as answers hold it as it is.
+
+    Raises MalformedRequest.
+    """
     try:
         size = len(value.encode())
         if size > MAX_METADATA:
             raise MalformedRequest(f"metadata have at most {MAX_METADATA} bytes, not {size}")
         if not isinstance(json.loads(value, parse_constant=_refuse), dict) or "\0" in value:
             raise MalformedRequest("metadata are a JSON object")
+        orjson.loads(value)  # no halves of a character, no numbers without end
     except (ValueError, RecursionError) as error:
-        raise MalformedRequest("metadata are a JSON object") from error
+        raise MalformedRequest(f"metadata are a JSON object: {error}") from error
 
 
 def _refuse(constant: str) -> None:

@@ -19,7 +19,7 @@ GOOD = [
 BAD = [
     b"", b"%2F", b"/", b"/x", b"x/", b"a//b", b".", b"..", b"a/../b", b"a/./b", b"../x", b"%2e%2e", b"a%2F..%2Fb",
     b"..%2fx", b"%00", b"a%00b", b"a%1Bb", b"a%7F", b"%FF", b"%C3", b"%ED%A0%80", b"x" * (MAX_ID + 1),
-    b"%C0%AE%C0%AE", b"a%C2%85",
+    b"%C0%AE%C0%AE", b"a%C2%85", b"a%0A", b"a%0Ab", b"%0A", b"a%0D", b"a%0A%0A",
 ]  # fmt: skip
 
 

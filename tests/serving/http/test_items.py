@@ -100,12 +100,16 @@ def test_a_form_brings_metadata(door: Client, picture: bytes) -> None:
     assert door.get("/index/images/form").content == picture
     again = door.put(url, files=file)
     assert (again.status_code, again.json()["metadata"]) == (200, {})
-    for bad in ("[]", "{", "NaN", '{"a": NaN}', '{"a": Infinity}', "x" * 20_000, "[" * 9_000):
+    for bad in ("[]", "{", "NaN", '{"a": NaN}', '{"a": Infinity}', "x" * 20_000, "[" * 9_000,
+                '{"a": "\\ud800"}', '{"a": 1e999}', '{"a": %s}' % ("1" * 4000)):  # fmt: skip
         refused = door.put(url, files=file, data={"metadata": bad})
         assert (refused.status_code, "metadata" in refused.json()["detail"]) == (400, True), bad
     twice = door.put(url, files=[("file", picture), ("metadata", b"{}"), ("metadata", b"{}")])
     assert (twice.status_code, "2 times" in twice.json()["detail"]) == (400, True)
     assert door.put(url, files=[("file", picture), ("metadata", b"\xff")]).status_code == 400
+    dropped = door.put(url, files=file, data={"label": "x", "metadata": "{}"})
+    assert (dropped.status_code, "'label'" in dropped.json()["detail"]) == (400, True)
+    assert door.get(url).json()["metadata"] == {}
 
 
 def test_a_second_put_takes_the_place_of_the_first(client: TestClient, digits: Digits) -> None:

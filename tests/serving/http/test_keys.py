@@ -139,6 +139,21 @@ def test_others_write_nothing_while_no_key_is_set(file: Path, method: str, path:
         assert client.request(method, path, headers={"X-API-Key": BOB}).status_code not in (401, 403)
 
 
+@pytest.mark.parametrize("field", ["Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "x-forwarded-HOST"])
+def test_nothing_is_written_through_a_proxy_while_no_key_is_set(file: Path, digits: Digits, field: str) -> None:
+    content, url = encoded(digits[0][0]), "/index/items/f"
+    with asked(request_timeout_s=30) as client:
+        headers = {field: "for=10.0.0.1"}
+        assert_problem(client.put(url, content=content, headers=headers), 403, "through a proxy")
+        assert_problem(client.delete("/index/items/a", headers=headers), 403, "FEWLABEL_API_KEYS_FILE")
+        assert client.get("/index/items/a", headers=headers).status_code == 200
+        assert client.post("/search", content=content, headers=headers).status_code == 200
+        assert client.put(url, content=content, headers={"X-Forwarded": "x"}).status_code == 201
+        headers["X-API-Key"] = BOB
+    with asked(api_keys_file=file, request_timeout_s=30) as client:
+        assert client.put(url, content=content, headers=headers).status_code == 200
+
+
 def test_what_writes_passes_the_second_door() -> None:
     """The first door asks for a key, and does not look whether a request writes."""
     for line in HOT:

@@ -1,7 +1,7 @@
 """Folders into the store, and all vectors made again, on a model whose answers are known."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ import pytest
 
 from models.pictures.png import as_png
 from serving.decoder import Decoder
-from serving.errors import StoreFailure, StoreFull
+from serving.errors import MalformedRequest, ServiceError, StoreFailure, StoreFull
 from serving.index import bulk, line
 from serving.index.folder import File, read_folder
 from serving.index.follower import Follower
-from serving.index.items import Delete, Embed, Item, Label
+from serving.index.items import Delete, Embed, Item, Label, Write
 from serving.index.line import Line, Tally, groups
 from serving.index.live import LiveIndex
 from serving.index.store import MAX_GROUP, Store
@@ -84,6 +84,58 @@ def test_new_labels_come_and_what_a_person_said_stays(store: Store, pictures: Pa
     assert labels["a/00.png"] == ("person", "person")
     assert labels["a/02.png"] == labels["a/04.png"] == ("new", "given")
     assert labels["b/01.png"] == ("b", "given")
+
+
+def test_what_a_person_says_while_labels_are_given_stays(
+    store: Store, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(store, adding(pictures))
+    rows = [f"{own_id},new" for own_id in ("a/00.png", "a/02.png", "a/04.png")]
+    (pictures / "labels.csv").write_text("\n".join(["path,label", *rows, ""]))
+    left: list[Write] = [Label(id="a/00.png", label="person"), Delete("a/02.png")]
+    images = store.images
+
+    def meanwhile(ids: Sequence[str]) -> dict[str, bytes]:
+        while left:
+            store.write([left.pop()])
+        return images(ids)
+
+    monkeypatch.setattr(store, "images", meanwhile)  # read after the items, and before labels are written
+    assert run(store, adding(pictures)) == ({"added": 1, "labelled": 1, "there already": COUNT - 2}, {})
+    labels = {item.id: (item.label, item.label_source) for item in store.page(100)}
+    assert labels["a/00.png"] == ("person", "person")
+    assert labels["a/02.png"] == labels["a/04.png"] == ("new", "given")
+
+
+def test_what_a_person_says_while_pictures_are_embedded_stays(store: Store, pictures: Path) -> None:
+    content = (pictures / "a" / "00.png").read_bytes()
+
+    class Slow(FakeModel):
+        """While it embeds the first batch, somebody else puts one of the pictures, and labels it."""
+
+        def run_batch(self, images: Any) -> Any:
+            if not self.batches:
+                other = put("a/00.png", image=content, model=self.name, vector=np.eye(4, dtype=np.float32)[0])
+                store.write([other, Label(id="a/00.png", label="person")])
+            return super().run_batch(images)
+
+    assert run(store, adding(pictures), Slow()) == ({"added": COUNT - 1, "there already": 1}, {})
+    item = store.get(["a/00.png"])["a/00.png"]
+    assert (item.label, item.label_source) == ("person", "person")
+
+
+@pytest.mark.parametrize("error", [StoreFull("full"), MalformedRequest("odd")])
+def test_a_label_that_is_not_written_is_told(
+    store: Store, pictures: Path, monkeypatch: pytest.MonkeyPatch, error: ServiceError
+) -> None:
+    run(store, adding(pictures))
+    (pictures / "labels.csv").write_text("path,label\na/00.png,new\n")
+    monkeypatch.setattr(store, "write", lambda writes: [error for _ in writes])
+    if isinstance(error, StoreFull):
+        with pytest.raises(StoreFull, match="full"):
+            run(store, adding(pictures))
+    else:
+        assert run(store, adding(pictures)) == ({"bad": 1, "there already": COUNT - 1}, {"a/00.png": "odd"})
 
 
 def test_another_picture_takes_the_place_of_the_old_one(store: Store, pictures: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from models.pictures.png import Picture
 from serving.errors import Conflict, Draining, Overloaded, StoreFailure, UnknownItem
-from serving.index.collection import MAX_LABELLED, Collection
+from serving.index.choice import MAX_LABELLED
+from serving.index.collection import Collection
 from serving.index.live import LiveIndex
 from serving.index.memory import NeighborIndex
 from serving.index.threads import Threads

@@ -1,6 +1,7 @@
 """Items → files and a table."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,46 @@ def test_no_name_leads_out_hides_or_is_written_twice(store: Store, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir() if path.name != "new folder"] == ["out"]
     assert len(told) == 9  # "a" is a file by then, and "a/b" moves; the last three are plain
     assert len(read_folder(tmp_path / "out").files) == 14
+
+
+@pytest.mark.parametrize("own_id", ["labels.csv/x.png", "LABELS.csv/deep/y.png"])
+def test_no_folder_takes_the_tables_name(store: Store, tmp_path: Path, own_id: str) -> None:
+    store.write([put(own_id, label="x"), put("z.png")])
+    told: list[str] = []
+    assert export(store, tmp_path / "out", on_odd=told.append) == (2, 1, 0)
+    ((name, _),) = (row for row in table(tmp_path / "out").items() if row[1] == "x")
+    assert (tmp_path / "out" / name).read_bytes() == b"image of " + own_id.encode()
+    assert told == [f"{own_id}: written as {name}"]
+
+
+def deep_folder(root: Path, left: int) -> Path:
+    """A path below which the system takes so many more bytes."""
+    more = os.pathconf(root, "PC_PATH_MAX") - 1 - left - len(os.fsencode(root))  # with an end of text
+    names = [("d" * 99)] * (more // 100 - 1)
+    return root.joinpath(*names, "e" * (more - 100 * len(names) - 1))
+
+
+def test_a_path_that_is_too_long_becomes_a_shorter_one(store: Store, tmp_path: Path) -> None:
+    own_id = "ü" * 120 + "/" + "ü" * 120 + ".jpg"
+    store.write([put(own_id), put("z.png")])
+    told: list[str] = []
+    out = deep_folder(tmp_path, 250)
+    assert export(store, out, on_odd=told.append).images == 2
+    (name,) = table(out).keys() - {"z.png"}
+    assert (out / name).read_bytes() == b"image of " + own_id.encode()
+    assert told == [f"{own_id}: written as {name}"]
+
+
+def test_an_image_that_fits_nowhere_stops_no_other(store: Store, tmp_path: Path) -> None:
+    long = "x" * 250 + ".jpg"
+    store.write([put("a.png"), put(long, label="x"), put("z.png")])
+    told: list[str] = []
+    out = deep_folder(tmp_path, 100)
+    with pytest.raises(FolderError, match=r"1 images are not written, the other 2 and labels\.csv are"):
+        export(store, out, on_odd=told.append)
+    assert table(out) == {"a.png": "", "z.png": ""}
+    assert {path.name for path in out.iterdir()} == {"a.png", "z.png", "labels.csv"}
+    assert told == [f"{long}: not written, its path would be too long"]
 
 
 def test_labels_over_the_bundles_images_have_no_file(store: Store, tmp_path: Path) -> None:

@@ -96,3 +96,16 @@ def test_names_that_are_no_text_become_text(tmp_path: Path) -> None:
     assert file.path.read_bytes() == b"pixels"
     assert shown("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
     assert encodable("é") == "é"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+def test_a_file_whose_id_another_one_has_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dog").mkdir()
+    for name in (b"/dog/\xff.png", rb"/dog/\xff.png"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + name)).write_bytes(name)
+    found = read_folder(tmp_path)
+    (file,) = found.files
+    assert (file.id, file.path.read_bytes()) == (r"dog/\xff.png", rb"/dog/\xff.png")
+    assert found.problems == [
+        r"left out, another file's name is written in the same way: dog/\xff.png (has bytes that are no UTF-8)"
+    ]
