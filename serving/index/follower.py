@@ -6,7 +6,7 @@ import threading
 from serving.errors import StoreFailure
 from serving.index.items import Item
 from serving.index.live import LiveIndex
-from serving.index.store import KEPT_CHANGES, Store
+from serving.index.store import KEPT_CHANGES, Changes, Store
 from serving.logs import Bounded
 
 PAGE = 256
@@ -24,6 +24,7 @@ class Follower:
         self.sequence = 0
         """Of the last change that was applied."""
         self._safe: int | None = None  # every item here was read after this change
+        self._name = ""  # of the store that told them
         self._unseen: frozenset[str] = frozenset()  # items that must prove to be still there
         self.current = False
         """Whether all changes of the last look were applied; False from a failure until the store is back."""
@@ -56,7 +57,8 @@ class Follower:
     def _apply_page(self) -> bool:
         """Whether there may be more."""
         changes = self._store.changes_since(self.sequence, PAGE)
-        if self._lost_track(changes.latest):
+        lost, self._name = self._lost_track(changes), changes.store
+        if lost:
             self.sequence, self._safe, self._unseen = 0, None, self._live.items
             return True
         if self._safe is None:
@@ -72,10 +74,13 @@ class Follower:
             self._unseen = frozenset()
         return more
 
-    def _lost_track(self, latest: int) -> bool:
-        """Whether tombstones may be missing, or the store is an older one: then everything must be read again."""
+    def _lost_track(self, changes: Changes) -> bool:
+        """Whether tombstones may be missing, or it is another store: then everything must be read again."""
         if self._safe is None:
             return False
+        if changes.store != self._name:
+            return True
+        latest = changes.latest
         return latest < self.sequence or latest - KEPT_CHANGES > max(self.sequence, self._safe)
 
     def _follow(self) -> None:

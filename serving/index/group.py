@@ -48,15 +48,19 @@ class Group:
     """Ids of `items` that are to be written."""
     gone: list[Gone] = field(default_factory=list)
     """Whose row, image and thumbnail are to be removed before anything is written; each leaves a tombstone."""
+    overwrites: bool = False
+    """Whether an image or a label that was there before goes."""
 
     def fold(self, writes: Sequence[Write]) -> None:
         """Does the writes in order. One that fails changes nothing and has its error as the result."""
         for write in writes:
+            old = self.items.get(write.id)
             try:
                 self.results.append(self._delete(write) if isinstance(write, Delete) else self._keep(self._made(write)))
             except ServiceError as error:
                 self.results.append(error)
             else:
+                self.overwrites |= old is not None and _overwrites(write, old)
                 if isinstance(write, Put):
                     self.pictures[write.id] = write
 
@@ -119,6 +123,13 @@ class Group:
         self.pictures.pop(write.id, None)
         self.gone.append(Gone(write.id, self.totals.sequence))
         return self.gone[-1]
+
+
+def _overwrites(write: Write, old: Item) -> bool:
+    """Whether a write takes away what somebody gave."""
+    if isinstance(write, Label):
+        return old.label not in (None, write.label)
+    return isinstance(write, Put | Delete)
 
 
 def _over_the_bundle(own_id: str, now: float) -> Item:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, Protocol, TypeVar
 
-from serving.errors import ServiceError
+from serving.errors import ServiceError, StoreFailure
 from serving.logs import Bounded, one_line
 
 
@@ -52,8 +52,10 @@ class Link(Generic[C]):
                 failure = self._told(error)
                 self._log.log(logging.ERROR, f"{failure}: {one_line(str(error))}")
                 raise failure from error
-            except BaseException:
+            except BaseException as error:
                 self._close()
+                if isinstance(error, StoreFailure):  # of another program's database, say
+                    self._log.log(logging.ERROR, str(error))
                 raise
 
     def close(self) -> None:

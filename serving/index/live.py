@@ -17,6 +17,8 @@ from serving.index.memory import Neighbor, NeighborIndex, Query, best, scores_of
 
 LEFT_OUT = -math.inf
 """Score of what a filter does not let through; `scores_of` gives it to padding."""
+SPARE_LABELS = 1000
+"""Labels that no image has any more, and are remembered for the time being, beyond as many as are in use."""
 Told = LabelSource | Literal["predicted"] | None
 """Where a label is from."""
 
@@ -66,10 +68,10 @@ class LiveIndex:
         self._code: dict[str | None, int] = {None: 0}  # label → its number in `_codes`
         self._vectors = bundle.embeddings.reshape(-1, dim)  # (capacity, dim), copied before anything is written
         self._codes = np.array([self._code.setdefault(label, len(self._code)) for label in self._labels], np.int32)
+        self._most_codes = 2 * len(self._code) + SPARE_LABELS
         self._sources: list[Source] = ["bundle"] * len(self._ids)
         self._users = np.zeros(len(self._ids), np.bool_)  # (capacity,), whether the source is "user"
-        self._items: set[str] = set()
-        self._missing: set[str] = set()
+        self._items, self._missing = set[str](), set[str]()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -134,6 +136,8 @@ class LiveIndex:
                     self._keep(change)
                 else:
                     self._remove(change.id)
+            if len(self._code) > self._most_codes:
+                self._renumber()
 
     def forget(self, ids: Iterable[str]) -> None:
         """As if these items were gone; for one thread at a time."""
@@ -181,6 +185,15 @@ class LiveIndex:
             users[:count] = self._users[:count]
             with self._lock:
                 self._vectors, self._codes, self._users = vectors, codes, users
+
+    def _renumber(self) -> None:
+        """Forgets the labels that no image has."""
+        codes = self._codes[: len(self._ids)]
+        used = np.bincount(np.append(codes, 0), minlength=len(self._code)) > 0  # None is always
+        numbers = np.cumsum(used) - 1
+        codes[:] = numbers[codes]
+        self._code = {label: int(numbers[code]) for label, code in self._code.items() if used[code]}
+        self._most_codes = 2 * len(self._code) + SPARE_LABELS
 
     def _keep(self, item: Item) -> None:
         self._items.add(item.id)

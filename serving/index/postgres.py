@@ -25,7 +25,7 @@ from serving.errors import ServiceError, StoreFailure, StoreFull
 from serving.index.group import Bounds
 from serving.index.items import Vector
 from serving.index.link import Link
-from serving.index.sql import TABLES, VERSION, SqlStore, Statements
+from serving.index.sql import VERSION, SqlStore, Statements, new_tables
 
 CHANNEL = "fewlabel_index"
 CREATION_LOCK = 0x46574C42
@@ -80,6 +80,10 @@ class Session:
                 raise StoreFailure(f"the index has schema {version}, and this version of fewlabel knows {VERSION}")
             self._is_new = False
         return self._is_new
+
+    def place(self) -> str:
+        """See `Statements.place`: a dump that is read back makes tables with new numbers."""
+        return str(self.rows("SELECT 'fewlabel_state'::regclass::oid::text")[0][0])
 
     @contextmanager
     def transaction(self, level: psycopg.IsolationLevel) -> Iterator[None]:
@@ -136,6 +140,9 @@ class PostgresStore(SqlStore):
             yield session
             session.rows(f"NOTIFY {CHANNEL}")
 
+    def _overwritten(self) -> None:
+        """Its log and its dead rows are the server's."""
+
     def _encoded(self, vector: Vector) -> str:
         return f"[{','.join(map(repr, vector.tolist()))}]"
 
@@ -162,7 +169,7 @@ def _writing(address: str) -> Session:
             session.rows("SELECT pg_advisory_xact_lock(?)", [CREATION_LOCK])
             if session.is_new():
                 session.rows("CREATE EXTENSION IF NOT EXISTS vector")
-                for statement in TABLES.format(text='TEXT COLLATE "C"', blob="BYTEA", vector="VECTOR").split(";"):
+                for statement in new_tables(text='TEXT COLLATE "C"', blob="BYTEA", vector="VECTOR"):
                     session.rows(statement)
     except BaseException:
         session.close()

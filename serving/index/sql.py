@@ -1,6 +1,7 @@
 """What both stores have in common: tables, statements, and their order. Opens no connection."""
 
 import time
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -10,18 +11,18 @@ from serving.index.group import Bounds, Group, Totals
 from serving.index.items import Gone, Item, Result, Source, Vector, Write
 from serving.index.store import KEPT_CHANGES, MAX_GROUP, Changes
 
-VERSION = 1
+VERSION = 2
 """Of the tables."""
 TABLES = """
 CREATE TABLE fewlabel_state (version BIGINT NOT NULL, sequence BIGINT NOT NULL, items BIGINT NOT NULL,
-    bytes BIGINT NOT NULL);
+    bytes BIGINT NOT NULL, store TEXT NOT NULL);
 CREATE TABLE fewlabel_items (id {text} PRIMARY KEY, sequence BIGINT NOT NULL UNIQUE, source TEXT NOT NULL, label {text},
     label_source TEXT, metadata TEXT NOT NULL, model TEXT, vector {vector}, size BIGINT NOT NULL,
     created DOUBLE PRECISION NOT NULL, changed DOUBLE PRECISION NOT NULL);
 CREATE INDEX fewlabel_items_label ON fewlabel_items (label, id);
 CREATE TABLE fewlabel_pictures (id {text} PRIMARY KEY, image {blob} NOT NULL, thumbnail {blob} NOT NULL);
 CREATE TABLE fewlabel_tombstones (sequence BIGINT PRIMARY KEY, id {text} NOT NULL);
-INSERT INTO fewlabel_state VALUES (1, 0, 0, 0)
+INSERT INTO fewlabel_state VALUES ({version}, 0, 0, 0, '{store}')
 """
 """Pixels lie apart, so that a new label does not write them again."""
 COLUMNS = (
@@ -52,6 +53,9 @@ class Statements(Protocol):
     def many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
         """One statement with each of the parameters."""
 
+    def place(self) -> str:
+        """Tells this database from its copies."""
+
 
 class SqlStore(ABC):
     """A `Store` but for its connections.
@@ -80,6 +84,10 @@ class SqlStore(ABC):
         """A transaction, committed durably at its end; creates the tables."""
 
     @abstractmethod
+    def _overwritten(self) -> None:
+        """Called when something that was there before is committed to be no longer."""
+
+    @abstractmethod
     def _encoded(self, vector: Vector) -> object:
         """As WRITE_VECTOR takes it."""
 
@@ -96,6 +104,8 @@ class SqlStore(ABC):
             group.fold(writes)
             if group.totals != totals:
                 self._save(run, group)
+        if group.overwrites:
+            self._overwritten()
         return group.results
 
     def get(self, ids: Sequence[str]) -> dict[str, Item]:
@@ -141,7 +151,8 @@ class SqlStore(ABC):
             rows = run.rows(self._changes, (sequence, sequence, limit))
             source = COLUMNS.index("source")
             each = [Gone(*row[:2]) if row[source] is None else self._item(row) for row in rows]
-            return Changes(each, self._totals(run).sequence)
+            ((store,),) = run.rows("SELECT store FROM fewlabel_state")
+            return Changes(each, self._totals(run).sequence, f"{store} {run.place()}")
 
     def totals(self) -> Totals:
         """See `Store.totals`."""
@@ -186,6 +197,11 @@ class SqlStore(ABC):
         run.many(PUT_PICTURE, pictures)
         totals = (group.totals.sequence, group.totals.items, group.totals.bytes)
         run.many("UPDATE fewlabel_state SET sequence = ?, items = ?, bytes = ?", [totals])
+
+
+def new_tables(**types: str) -> list[str]:
+    """Statements that make the tables of a new store, with the database's own names of `types`."""
+    return TABLES.format(**types, version=VERSION, store=uuid.uuid4().hex).split(";")
 
 
 def _check_count(values: Sequence[object]) -> None:

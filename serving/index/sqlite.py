@@ -1,5 +1,6 @@
 """The store in one SQLite file, for the processes of one machine."""
 
+import logging
 import os
 import sqlite3
 import threading
@@ -13,9 +14,11 @@ import numpy as np
 
 from serving.errors import ServiceError, StoreFailure, StoreFull
 from serving.index.group import Bounds
-from serving.index.items import Gone, Result, Vector, Write
+from serving.index.items import Result, Vector, Write
 from serving.index.link import Link
-from serving.index.sql import TABLES, VERSION, SqlStore, Statements
+from serving.index.place import REPLACED, Place, identity
+from serving.index.sql import VERSION, SqlStore, Statements, new_tables
+from serving.logs import Bounded
 
 APPLICATION_ID = 0x46574C42
 """Stands in the file's head: "FWLB"."""
@@ -41,11 +44,15 @@ class File:
 
     def __init__(self, path: Path, mode: str) -> None:
         self._path = path
+        before = identity(path)
         address = f"{path.absolute().as_uri()}?mode={mode}"
         self._connection = sqlite3.connect(
             address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
-        self._inode = path.stat().st_ino
+        self._identity = identity(path)
+        if before not in (None, self._identity):
+            self.close()
+            raise StoreFailure(REPLACED)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """What one statement answers."""
@@ -61,8 +68,12 @@ class File:
 
     def check_place(self) -> None:
         """Raises StoreFailure if the path leads to another file by now, which nobody but us would read."""
-        if self._path.stat().st_ino != self._inode:
-            raise StoreFailure("the index's file was replaced while it was in use; try again")
+        if identity(self._path) != self._identity:
+            raise StoreFailure(REPLACED)
+
+    def place(self) -> str:
+        """See `Statements.place`."""
+        return str(self._identity)
 
     def is_new(self) -> bool:
         """Whether there are no tables yet; raises StoreFailure where they are not ours."""
@@ -81,25 +92,28 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: Path, bounds: Bounds) -> None:
         super().__init__(bounds)
-        self._path = path
+        self._path, self._place = path, Place(path)
         failures = (sqlite3.Error, OSError)
-        self._reader = Link(lambda: File(path, "rw"), failures, told)
+        self._reader = Link(self._to_read, failures, told)
         self._writer = Link(self._to_write, failures, told)
         self._to_erase = False
+        self._log = Bounded(per_s=1)
         self._woken = threading.Event()
 
     def write(self, writes: Sequence[Write]) -> list[Result]:
         """See `Store.write`."""
+        pending = self._to_erase
         results = super().write(writes)
-        self._to_erase |= any(isinstance(result, Gone) for result in results)
         if self._to_erase:
-            self._erase()
+            self._erase(0 if pending else ERASE_S)
         return results
 
     def wait(self, timeout_s: float) -> None:
-        """See `Store.wait`: SQLite cannot tell; but to ask costs microseconds."""
+        """See `Store.wait`: SQLite cannot tell; but to ask costs microseconds. Erases what could not be erased yet."""
         if self._woken.wait(timeout_s):
             self._woken.clear()
+        if self._to_erase:
+            self._erase(0)
 
     def wake(self) -> None:
         """See `Store.wake`."""
@@ -110,7 +124,9 @@ class SqliteStore(SqlStore):
         if path.exists():
             raise StoreFailure("the backup's file exists already")
         part = path.with_name(path.name + ".part")
+        self._find()
         with self._reader.use() as file:
+            file.check_place()
             part.unlink(missing_ok=True)
             file.rows("VACUUM INTO ?", [str(part)])
             with part.open("rb") as written:
@@ -119,12 +135,25 @@ class SqliteStore(SqlStore):
 
     def close(self) -> None:
         """See `Store.close`."""
+        self._leave()
+        self._place.left()
+
+    def _leave(self) -> None:
         self._reader.close()
         self._writer.close()
 
+    def _find(self) -> bool:
+        """See `Place.find`; what fails is logged."""
+        try:
+            return self._place.find(self._leave)
+        except (StoreFailure, OSError) as error:
+            failure = error if isinstance(error, StoreFailure) else told(error)
+            self._log.log(logging.ERROR, str(failure))
+            raise failure from error
+
     @contextmanager
     def _reading(self) -> Iterator[Statements | None]:
-        if not self._path.exists():
+        if not self._find():
             yield None
             return
         with self._reader.use() as file:
@@ -135,13 +164,24 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _writing(self) -> Iterator[Statements]:
+        self._find()
         with self._writer.use() as file:
             file.check_place()
             file.rows("BEGIN IMMEDIATE")
             yield file
             file.rows("COMMIT")
+            file.check_place()  # else nobody would find what was written
+        self._find()  # as well what was just created
+
+    def _overwritten(self) -> None:
+        self._to_erase = True
+
+    def _to_read(self) -> File:
+        self._place.check_log()
+        return File(self._path, "rw")
 
     def _to_write(self) -> File:
+        self._place.check_log()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = File(self._path, "rwc")
         try:
@@ -151,21 +191,25 @@ class SqliteStore(SqlStore):
             if file.is_new():
                 _create(file)
             _start_log(file)
+            self._to_erase = True  # what a killed process may have left in the log
         except BaseException:
             file.close()
             raise
         return file
 
-    def _erase(self) -> None:
-        """Empties the log, in which deleted rows still stand, unless somebody reads; then it is tried again later.
+    def _erase(self, timeout_s: float) -> None:
+        """Empties the log, in which what was overwritten still stands, unless somebody reads; then it is tried again.
 
         The write is committed: no failure here may become its own.
         """
-        with suppress(ServiceError), self._writer.use() as file:
-            file.rows(f"PRAGMA busy_timeout = {ERASE_S * 1000:.0f}")
-            ((busy, *_),) = file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-            file.rows(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
-            self._to_erase = bool(busy)
+        with suppress(ServiceError):
+            self._find()
+            with self._writer.use() as file:
+                file.check_place()
+                file.rows(f"PRAGMA busy_timeout = {timeout_s * 1000:.0f}")
+                ((busy, *_),) = file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+                file.rows(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
+                self._to_erase = bool(busy)
 
     def _encoded(self, vector: Vector) -> bytes:
         return vector.astype("<f4").tobytes()
@@ -178,7 +222,7 @@ def _create(file: File) -> None:
     """All tables or none; another process may be about to do the same."""
     file.rows("BEGIN IMMEDIATE")
     if file.is_new():
-        for statement in TABLES.format(text="TEXT", blob="BLOB", vector="BLOB").split(";"):
+        for statement in new_tables(text="TEXT", blob="BLOB", vector="BLOB"):
             file.rows(statement)
         file.rows(f"PRAGMA application_id = {APPLICATION_ID}")
         file.rows(f"PRAGMA user_version = {VERSION}")

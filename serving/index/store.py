@@ -26,6 +26,8 @@ class Changes(NamedTuple):
     """Items as they are now, each once, and ids that are gone."""
     latest: int
     """Number of the store's last change. Tombstones of changes up to `latest - KEPT_CHANGES` may be missing."""
+    store: str = ""
+    """Names the store that told them: never that of another, nor of a copy. Empty as long as nothing was written."""
 
 
 class Store(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.index import live as module
 from serving.index.items import Gone, Item
 from serving.index.live import Known, LiveIndex
 from serving.index.memory import Neighbor, NeighborIndex, Query
@@ -220,3 +221,15 @@ def test_a_search_sees_no_half_of_a_change() -> None:
     stop.set()
     thread.join()
     assert not failures
+
+
+def test_labels_that_no_image_has_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SPARE_LABELS", 10)
+    live, oracle = LiveIndex(bundle(), MODEL, DIM), Oracle(bundle())
+    for number in range(500):
+        changes = [item("u", label=f"label {number}"), overlay(f"b/{number % 100}", LABELS[number % 3])]
+        live.apply(changes)
+        oracle.apply(changes)
+        assert len(live._code) <= 2 * 5 + 10 + 2
+    for label in [*LABELS, "label 499", "label 498"]:
+        oracle.check(live, [one._replace(label=label) for one in queries()])

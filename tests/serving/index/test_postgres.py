@@ -11,11 +11,14 @@ import pytest
 
 from serving.errors import StoreFailure
 from serving.index import postgres
+from serving.index.follower import Follower
 from serving.index.group import Bounds
+from serving.index.live import LiveIndex
 from serving.index.postgres import PostgresStore
 from tests.serving.index.documented import documented
 from tests.serving.index.given import DIM, MODEL, put, vectors, written
 from tests.serving.index.postgres import PostgresServer
+from tests.serving.index.test_live import bundle
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def test_where_nobody_listens_is_told_without_the_password(caplog: pytest.LogCap
 @pytest.mark.parametrize(
     ("statements", "match"),
     [
-        ("CREATE TABLE fewlabel_state (version int); INSERT INTO fewlabel_state VALUES (2)", "schema 2, and this"),
+        ("CREATE TABLE fewlabel_state (version int); INSERT INTO fewlabel_state VALUES (3)", "schema 3, and this"),
         ("CREATE TABLE fewlabel_state (other int)", "refuses"),
         ("CREATE TABLE fewlabel_items (id int)", "refuses"),
     ],
@@ -193,3 +196,17 @@ def test_pgvector_finds_by_the_documents_sql_what_exact_search_finds(store: Post
             plan = " ".join(one[0] for one in other.execute(f"EXPLAIN {query}".encode(), fields))
             assert "Index Scan using fewlabel_hnsw" in plan
     assert hits >= 380
+
+
+def test_a_follower_notices_tables_that_were_made_again(store: PostgresStore, address: str) -> None:
+    live = LiveIndex(bundle(20), MODEL, DIM)
+    follower = Follower(store, live)
+    store.write([put("a"), put("b")])
+    follower.catch_up()
+    with psycopg.connect(address, autocommit=True) as other:
+        for name in ("state", "items", "pictures", "tombstones"):
+            other.execute(f"DROP TABLE fewlabel_{name}".encode())
+    store.close()
+    store.write([put(f"other {number}") for number in range(5)])
+    follower.catch_up()
+    assert live.items == {f"other {number}" for number in range(5)}

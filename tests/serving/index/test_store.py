@@ -175,7 +175,7 @@ def test_changes_come_in_order_and_each_item_once(store: Store) -> None:
     assert [(one.id, one.sequence) for one in first.each] == [("b", 2), ("d", 4)]
     assert first.latest == 6
     assert [(type(one), one.sequence) for one in store.changes_since(4, 2).each] == [(Item, 5), (Gone, 6)]
-    assert store.changes_since(6, 2) == Changes([], 6)
+    assert store.changes_since(6, 2) == Changes([], 6, first.store)
 
 
 def test_tombstones_are_pruned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
