@@ -19,13 +19,13 @@ class Place:
     def __init__(self, path: Path) -> None:
         self._path, self._log_path = path, path.with_name(path.name + "-wal")
         self._lock = threading.Lock()
-        self._known = False  # whether there ever was a file
+        self._known = False  # whether there ever was an index
         self._used: Identity | None = None  # the file that connections are open to
         self._log: Identity | None = None  # its log, as long as that holds anything
         self._foreign: Identity | None = None  # the log of a file that is no longer there
 
     def find(self, leave: Callable[[], None]) -> bool:
-        """Whether there is a file: once there was one, it is a StoreFailure that there is none.
+        """Whether there is a file: once it was known, it is a StoreFailure that there is none.
 
         Args:
             leave: closes all connections. Called before the first StoreFailure about another file in its place.
@@ -35,8 +35,8 @@ class Place:
             if here is None:
                 if self._known:
                     raise StoreFailure(GONE)
+                self._used = self._log = None  # what was there was no index, and somebody took it away
                 return False
-            self._known = True
             if self._used in (None, here):
                 self._used, self._log = here, log
                 return True
@@ -45,6 +45,10 @@ class Place:
             self._used = self._log = None
             leave()
             raise StoreFailure(REPLACED)
+
+    def know(self) -> None:
+        """The file was used, and is an index: without it there is no other."""
+        self._known = True
 
     def check_log(self) -> None:
         """Raises StoreFailure where a log would be taken for that of a file that it does not belong to."""

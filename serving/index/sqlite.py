@@ -159,7 +159,11 @@ class SqliteStore(SqlStore):
         with self._reader.use() as file:
             file.check_place()
             file.rows("BEGIN")
-            yield None if file.is_new() else file
+            if file.is_new():
+                yield None
+            else:
+                self._place.know()
+                yield file
             file.rows("COMMIT")
 
     @contextmanager
@@ -171,6 +175,7 @@ class SqliteStore(SqlStore):
             yield file
             file.rows("COMMIT")
             file.check_place()  # else nobody would find what was written
+            self._place.know()
         self._find()  # as well what was just created
 
     def _overwritten(self) -> None:

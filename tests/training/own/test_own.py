@@ -24,6 +24,12 @@ from training.own.__main__ import main, run
 from training.own.settings import OwnPretrainSettings, OwnSettings
 from training.stages.distill import DistillSettings
 
+STOPPABLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+runpy.run_module("training.own", run_name="__main__", alter_sys=True)
+"""
+
 
 def settings_for(data: Path, tmp_path: Path, encoder: str) -> OwnSettings:
     return OwnSettings(
@@ -229,7 +235,7 @@ def test_who_stops_a_training_finds_the_old_bundle_and_nothing_half_done(
     options = {"data": settings.data, "name": "shapes", "encoder": encoder, "models": settings.models}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     with subprocess.Popen(
-        [sys.executable, "-m", "training.own", *arguments, "--cache", str(settings.cache)],
+        [sys.executable, "-c", STOPPABLE, *arguments, "--cache", str(settings.cache)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
