@@ -43,8 +43,16 @@ DEFAULTS = {
 """Of libpq, where the address does not say otherwise."""
 DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 """A server may be set to answer before a commit is on the disk."""
-BOUNDED = "SELECT set_config('idle_in_transaction_session_timeout', '2000', false)"
-"""Milliseconds after which the server ends the transaction of a client that has vanished, and others may write."""
+BOUNDS = {
+    "idle_in_transaction_session_timeout": "2000",  # milliseconds
+    "tcp_keepalives_idle": "2",  # seconds
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "3000",  # milliseconds
+}
+"""By which the server ends the transaction of a client that has vanished, and others may write. The first alone does
+not: it does not run while the server waits for the rest of several statements that are sent together."""
+BOUNDED = "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in BOUNDS.items())
 FAILURES = (psycopg.Error, OSError)
 
 
