@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from models.manifest import INDEX, BundleError, Manifest
+from models.names import shown
 from models.pictures.preparation import preparation
 from serving.decoder import Decoder
 from serving.errors import ServiceError
 from serving.index import bulk, export
-from serving.index.folder import FolderError, read_folder, shown
+from serving.index.folder import FolderError, read_folder
 from serving.index.group import Bounds
 from serving.index.line import Line, Tally
 from serving.index.memory import NeighborIndex

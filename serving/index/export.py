@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from serving.index.folder import JUNK, TABLE, FolderError, folded, shown
+from models.layouts import JUNK, TABLE
+from models.names import folded, shown
+from serving.index.folder import FolderError
 from serving.index.items import Item
 from serving.index.line import groups
 from serving.index.store import MAX_GROUP, Store

@@ -9,28 +9,18 @@ import csv
 import io
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from models.layouts import JUNK, LABEL_COLUMNS, PATH_COLUMNS, SUFFIXES, TABLE, class_of, is_picture, splits_of
+from models.names import composed, encodable, folded, shown
 from serving.errors import MalformedRequest
 from serving.index.items import check_label
 
 Labels = Literal["auto", "folders", "none"]
 """Where labels are from: the table, or else folders; folders alone; nowhere."""
-TABLE = "labels.csv"
-PATH_COLUMNS = ("path", "image_path", "file_name", "filename", "image", "file")
-LABEL_COLUMNS = ("label", "class", "choice")
-"""Columns in order of preference, in any case."""
-SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
-"""Of files that are taken for pictures, in any case, besides those that the table names."""
-JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"}
-"""What file managers leave behind, besides hidden files; not worth a word."""
-SPLITS, UNLABELLED = {"train", "test"}, {"unlabelled", "unlabeled"}
-VALIDATION = {"val", "valid", "validation", "dev"}
-"""Folders beside `train` that are transparent as well."""
 
 
 class FolderError(ValueError):
@@ -66,9 +56,10 @@ def read_folder(root: Path, labels: Labels = "auto") -> Folder:
     if labels == "auto" and table is not None:
         told, missing = _of_table(found[table], found.keys() - {table})
         problems += [f"{TABLE}: names no file of the folder: {path}" for path in missing]
-    names = [own_id for own_id in sorted(found) if own_id in told or Path(own_id).suffix.casefold() in SUFFIXES]
+    names = [own_id for own_id in sorted(found) if own_id in told or is_picture(own_id)]
     if labels == "folders" or (labels == "auto" and table is None):
-        told = _of_folders(names)
+        splits = splits_of(names)
+        told = {name: class_of(name, splits) for name in names}
     if not names:
         raise FolderError(f"{shown(root)}: no picture in it; pictures end in {', '.join(sorted(SUFFIXES))}")
     return Folder([File(one, found[one], _size(found[one]), told.get(one)) for one in names], problems)
@@ -127,20 +118,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _of_folders(names: list[str]) -> dict[str, str | None]:
-    """The first folder of each file, or the second where the first one is a split."""
-    tops = {folded(name.split("/")[0]) for name in names if "/" in name}
-    splits = SPLITS | (VALIDATION if "train" in tops else set())
-    told: dict[str, str | None] = {}
-    for name in names:
-        folders = name.split("/")[:-1]
-        if folders and folded(folders[0]) in splits:
-            folders = folders[1:]
-        if folders and folded(folders[0]) not in UNLABELLED:
-            told[name] = composed(folders[0]).strip() or None
-    return told
-
-
 def _of_table(path: Path, names: Iterable[str]) -> tuple[dict[str, str | None], list[str]]:
     """Labels of the files that rows name, and rows' paths that are no file's."""
     known = set(names)
@@ -190,23 +167,3 @@ def _check(label: str, line: int) -> None:
         raise FolderError(f"{TABLE}, line {line}: {error}") from error
     if len(label.splitlines()) > 1:
         raise FolderError(f"{TABLE}, line {line}: a label of several lines: is a quotation mark missing?")
-
-
-def encodable(name: str) -> str:
-    r"""The name with bytes that are no UTF-8 written as `\xff`, so that every store and terminal takes it."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def shown(name: str | Path) -> str:
-    r"""The name for a line of text: line ends, colours of terminals and the like written as `\n`, `\x1b`, …"""
-    return "".join(one if unicodedata.category(one)[0] != "C" else ascii(one)[1:-1] for one in encodable(str(name)))
-
-
-def composed(name: str) -> str:
-    """Letters with their accents as one character (Unicode NFC); macOS writes names of files as two."""
-    return unicodedata.normalize("NFC", name)
-
-
-def folded(name: str) -> str:
-    """Equal for names that differ only in case or in how accents are written."""
-    return composed(name).casefold()

@@ -17,10 +17,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.servers import running_service
-from tests.system.browser import answered, axe_findings, chromium, context, draw, measured
+from tests.system.browser import answered, axe_findings, chromium, context, draw, first_visit, measured
 from tests.system.strokes import DIGITS, smooth
 
 STROKES, LABELS, DRAWN = 100, 60, 60
@@ -80,19 +80,6 @@ def map_frames(page: Page, url: str) -> list[float]:
         page.mouse.wheel(0, -15 if number % 2 else 15)
         page.wait_for_timeout(40)
     return measured(page, "map drawn")
-
-
-def first_visit(window: BrowserContext, url: str) -> tuple[float, int]:
-    """Kilobytes on the wire, heads included, and requests."""
-    page = window.new_page()
-    network = window.new_cdp_session(page)
-    network.send("Network.enable")
-    loaded: list[float] = []
-    network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
-    page.goto(url)
-    expect(page.locator("#ink")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    return sum(loaded) / 1000, len(loaded)
 
 
 def findings(browser: Browser, url: str) -> int:

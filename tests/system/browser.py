@@ -104,3 +104,16 @@ def axe_findings(page: Page) -> list[str]:
     page.evaluate(script.read_text(encoding="utf-8") + "; 0")
     found = page.evaluate("async () => (await axe.run()).violations")
     return [f"{one['id']}: {json.dumps([node['html'][:200] for node in one['nodes']])}" for one in found]
+
+
+def first_visit(window: BrowserContext, url: str) -> tuple[float, int]:
+    """Kilobytes on the wire, heads included, and requests."""
+    page = window.new_page()
+    network = window.new_cdp_session(page)
+    network.send("Network.enable")
+    loaded: list[float] = []
+    network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+    page.goto(url)
+    expect(page.locator("#ink")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    return sum(loaded) / 1000, len(loaded)

@@ -18,6 +18,13 @@ def service() -> Iterator[Address]:
 
 
 @pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service that serves the page, with an index of its own."""
+    with running_service("--index", str(tmp_path_factory.mktemp("index") / "items.sqlite")) as service:
+        yield service.url
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; not for the whole session, since no event loop of a test's own runs beside it."""
     with chromium() as running:

@@ -1,14 +1,12 @@
 """The page for every eye: assistive technology, phones, the dark, no motion; and how much a first visit loads."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import ROOT
-from tests.servers import running_service
-from tests.system.browser import answered, axe_findings, context
+from tests.system.browser import answered, axe_findings, context, first_visit
 
 MAX_FIRST_BYTES, MAX_FIRST_REQUESTS = 100_000, 15
 READY = {"try": "#neighbors li", "map": ".chosen .thumbs li", "label": ".subject img"}
@@ -18,12 +16,6 @@ LOADED_AGAIN = """performance.getEntriesByType("resource")
   .filter((one) => one.name.includes("/assets/") && one.transferSize > 2000).map((one) => one.name)"""
 """Files whose content came once more, and not 304 alone."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_service("--index", str(tmp_path_factory.mktemp("index") / "items.sqlite")) as service:
-        yield service.url
 
 
 def opened(window: Any, url: str, view: str) -> Page:
@@ -69,17 +61,10 @@ def test_every_control_is_reached_with_the_keyboard(browser: Browser, url: str) 
 
 def test_a_first_visit_loads_little(browser: Browser, url: str) -> None:
     with context(browser) as window:
-        page = window.new_page()
-        network = window.new_cdp_session(page)
-        network.send("Network.enable")
-        loaded: list[float] = []
-        network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
-        page.goto(url)
-        expect(page.locator("#ink")).to_be_visible()
-        page.wait_for_load_state("networkidle")
-        print(f"first visit: {sum(loaded) / 1000:.1f} kB in {len(loaded)} requests")
-        assert sum(loaded) <= MAX_FIRST_BYTES
-        assert len(loaded) <= MAX_FIRST_REQUESTS
+        kilobytes, requests = first_visit(window, url)
+        print(f"first visit: {kilobytes:.1f} kB in {requests} requests")
+        assert 1000 * kilobytes <= MAX_FIRST_BYTES
+        assert requests <= MAX_FIRST_REQUESTS
 
 
 def test_a_second_visit_asks_and_loads_nothing_again(browser: Browser, url: str) -> None:

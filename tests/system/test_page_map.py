@@ -6,14 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.servers import running_service
 from tests.system.browser import Complaints, context, measured
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_service("--index", str(tmp_path_factory.mktemp("index") / "items.sqlite")) as service:
-        yield service.url
 
 
 @pytest.fixture

@@ -11,15 +11,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import ROOT
-from tests.servers import running_service
 from tests.system.browser import Complaints, answered, context, draw, give_file
 from tests.system.strokes import DIGITS, NO_DIGIT
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_service("--index", str(tmp_path_factory.mktemp("index") / "items.sqlite")) as service:
-        yield service.url
 
 
 @pytest.fixture
@@ -80,9 +73,19 @@ def test_what_is_no_digit_is_said_plainly(page: Page) -> None:
     expect(page.locator("#bars .best")).to_have_count(0)
 
 
+STAYS = """() => {
+  const now = location.hash + document.getElementById("said").textContent;
+  const stays = now === window.before;
+  window.before = now;
+  return stays;
+}"""
+"""Whether neither address nor answer have changed since the last look."""
+
+
 def test_the_address_is_the_drawing(page: Page, browser: Browser) -> None:
     draw(page, DIGITS["4"])
-    answered(page)
+    answered(page)  # to its first stroke, perhaps
+    page.wait_for_function(STAYS, polling=1000)
     said = page.locator("#said").text_content()
     with context(browser) as other:
         again = other.new_page()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from models.names import counted
 from training.check.checks import check
 from training.check.copies import THUMBNAIL
 from training.check.page import write
@@ -12,7 +13,6 @@ from training.check.report import Report
 from training.check.settings import CheckSettings
 from training.data.collection import collect
 from training.data.errors import DataError
-from training.data.names import counted
 from training.data.scan import prepared, scan
 
 INTERRUPTED = 130

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from models.names import counted, shown
 from training.check.copies import Copies, copies
 from training.check.known import Known
 from training.check.report import Finding, Shown
-from training.data.names import counted, shown
 
 MANY = 0.05
 """Share of pictures that are copies from which on it is a warning."""

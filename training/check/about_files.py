@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.names import counted, shown
 from training.check.copies import flat
 from training.check.known import Known
 from training.check.report import Finding
-from training.data.names import counted, shown
 
 TINY = 16
 """Pixels along the shorter side below which little can be seen."""

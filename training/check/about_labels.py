@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from models.names import composed, counted, folded, listed, shown
 from training.check.known import Known
 from training.check.leaks import Leak, attributes, leak
 from training.check.report import Finding, Shown
 from training.data.collection import Record
-from training.data.names import composed, counted, folded, listed, shown
 
 FEW = 2
 """Labels that a class needs: one to learn from and one to check by."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import InputSpec
+from models.names import shown
 from training.check.about_copies import about_copies
 from training.check.about_files import about_source, odd_pictures, unreadable
 from training.check.about_labels import about_classes, about_leaks, impossible
@@ -18,7 +19,6 @@ from training.check.known import Known
 from training.check.report import ClassCount, Counts, Finding, Report, Shown
 from training.data.collection import Collection
 from training.data.info import FileInfo
-from training.data.names import shown
 from training.data.scan import CACHE, prepared
 
 PICTURE = InputSpec("crop", 96, 96, 3)

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from models.names import folded
 from training.data.info import FileInfo
-from training.data.names import folded
 
 FOLDS = 10
 SHUFFLES = 499

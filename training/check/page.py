@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 
+from models.names import shown
 from training.check.checks import GROUPS, MEMBERS
 from training.check.report import ClassCount, Finding, Report, Shown
 from training.check.style import CSS
-from training.data.names import shown
 
 LINES = 60
 """Files that a finding lists by name where there is no picture of them."""

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from models.layouts import JUNK
+from models.names import counted, listed, shown
 from training.data.errors import DataError
-from training.data.folder import JUNK, MAX_BYTES, TOO_LARGE, Entry, Listing, Reader, by_name
-from training.data.names import counted, listed, shown
+from training.data.folder import MAX_BYTES, TOO_LARGE, Entry, Listing, Reader, by_name
 
 MAX_MEMBERS = 1_000_000
 MAX_TOTAL_BYTES = 100_000_000_000

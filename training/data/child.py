@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from models.manifest import InputSpec
+from models.names import shown
 from models.pictures.decode import FORMATS, open_image, to_picture
 from models.pictures.errors import NotAnImage, PictureError
 from models.pictures.limits import limit_memory, open_bounded
@@ -29,7 +30,6 @@ from training.data.collection import reader
 from training.data.errors import DataError
 from training.data.folder import Reader
 from training.data.info import KNOWN, FileInfo, unread
-from training.data.names import shown
 
 LENGTH = struct.Struct("<I")
 MAX_PIXELS = 120_000_000

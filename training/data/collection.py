@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from models.layouts import SUFFIXES, TABLE
+from models.names import counted, encodable, folded, listed, shown
 from training.data.archive import archive_reader, list_archive
 from training.data.errors import DataError
 from training.data.folder import MAX_BYTES, Entry, Listing, Reader, folder_reader, list_folder
 from training.data.labels import read_table
-from training.data.layouts import OTHER_PICTURES, SUFFIXES, TABLE, by_folders, by_table
+from training.data.layouts import OTHER_PICTURES, by_folders, by_table
 from training.data.layouts import Record as Record
-from training.data.names import counted, encodable, folded, listed, shown
 
 HOW = f"make a folder of pictures for each class, or a {TABLE} with the columns path,label"
 

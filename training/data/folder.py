@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from models.layouts import JUNK
+from models.names import counted, encodable, listed, shown
 from training.data.errors import DataError
-from training.data.names import counted, encodable, listed, shown
 
 MAX_BYTES = 100_000_000
 """Largest file that is read."""
 TOO_LARGE = f"larger than {MAX_BYTES // 1_000_000} MB, which no picture needs: scale it down"
-JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"}
-"""What file managers leave behind, besides hidden files; not worth a word."""
 
 
 class Entry(NamedTuple):

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from models.layouts import LABEL_COLUMNS, PATH_COLUMNS
+from models.names import composed, counted, listed, shown
 from training.data.errors import DataError
-from training.data.names import composed, counted, listed, shown
 
-PATH_COLUMNS = ("path", "image_path", "file_name", "filename", "image", "file")
-LABEL_COLUMNS = ("label", "class", "choice")
 SPLIT_COLUMN = "split"
-"""Columns in order of preference, in any case."""
+"""In any case."""
 HELD_OUT = {"test", "testing", "holdout", "held_out", "held-out"}
 TRAINED_ON = {"", "train", "training"}
 DELIMITERS = ",;\t"

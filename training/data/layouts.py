@@ -3,27 +3,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
+from models.layouts import TABLE, TEST, TRAIN, VALIDATION, class_folder, class_of, is_picture, splits_of
+from models.names import counted, folded, listed, shown
 from training.data.errors import DataError
 from training.data.labels import Row, Table
 from training.data.matching import Matches
-from training.data.names import composed, counted, folded, listed, shown
 
-TABLE = "labels.csv"
-SUFFIXES = {
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
-}  # fmt: skip
-"""Of files that are taken for pictures, in any case."""
 OTHER_PICTURES = {
     ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".xcf", ".ppm", ".pgm", ".dcm", ".nef", ".cr2", ".cr3",
     ".arw", ".dng", ".raw", ".pdf", ".mp4", ".mov", ".avi",
 }  # fmt: skip
 """Suffixes of pictures that are not read: leaving them out is worth more than a note."""
-TRAIN, TEST, UNLABELLED = "train", "test", {"unlabelled", "unlabeled"}
-VALIDATION = {"val", "valid", "validation", "dev"}
-"""Folders beside `train` that are trained on like it."""
 
 
 @dataclass(frozen=True)
@@ -46,43 +39,22 @@ class Layout(NamedTuple):
     notes: list[str]
 
 
-def is_picture(name: str) -> bool:
-    """By its suffix."""
-    return PurePosixPath(name).suffix.casefold() in SUFFIXES
-
-
 def by_folders(files: Iterable[str]) -> Layout:
     """Folders are classes, below `train/` and `test/` too; what lies in none is unlabelled."""
     names = [name for name in files if is_picture(name)]
-    splits = _splits(names)
-    records = [Record(name, _label(name, splits), folded(name.split("/")[0]) == TEST and "/" in name) for name in names]
+    splits = splits_of(names)
+    records = [
+        Record(name, class_of(name, splits), folded(name.split("/")[0]) == TEST and "/" in name) for name in names
+    ]
     tops = sorted({name.split("/")[0] for name in names if "/" in name})
     trained_on = [top for top in tops if folded(top) in VALIDATION & splits]
     told = (f"{shown(top)}/ is trained on like {TRAIN}/: only {TEST}/ is held out" for top in trained_on)
     return Layout(records, list(_odd_folders(names)), [*told, *_other_tables(files)])
 
 
-def _splits(names: Iterable[str]) -> set[str]:
-    """Top folders, folded, below which the classes are."""
-    tops = {folded(name.split("/")[0]) for name in names if "/" in name}
-    return {TRAIN, TEST} | (VALIDATION if TRAIN in tops else set())
-
-
-def _class_folder(name: str, splits: set[str]) -> str | None:
-    """The first folder, or the second where the first one is a split."""
-    folders = name.split("/")[:-1]
-    if folders and folded(folders[0]) in splits:
-        folders = folders[1:]
-    return folders[0] if folders and folded(folders[0]) not in UNLABELLED else None
-
-
-def _label(name: str, splits: set[str]) -> str | None:
-    return composed(_class_folder(name, splits) or "").strip() or None
-
-
 def _odd_folders(names: Sequence[str]) -> Iterator[str]:
     """A split that might be meant as a class, the other way round, and folders that are one class."""
-    folders, splits = {tuple(name.split("/")[:-1]) for name in names}, _splits(names)
+    folders, splits = {tuple(name.split("/")[:-1]) for name in names}, splits_of(names)
     tops = {parts[0] for parts in folders if parts}
     for top in sorted(tops):
         flat = all(len(parts) == 1 for parts in folders if parts and parts[0] == top)
@@ -90,7 +62,7 @@ def _odd_folders(names: Sequence[str]) -> Iterator[str]:
             yield f"{shown(top)}/ holds pictures but no folders of classes: they are taken as unlabelled"
     spellings = defaultdict(set)
     for name in names:
-        spellings[_label(name, splits)].add(_class_folder(name, splits))
+        spellings[class_of(name, splits)].add(class_folder(name, splits))
     for label, several in spellings.items():
         if label and len(several) > 1:
             yield f"{len(several)} folders' names look the same, {shown(label)}: taken as one class"

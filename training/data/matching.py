@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 
-from training.data.names import folded
+from models.names import folded
 
 
 class Matches:

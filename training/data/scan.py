@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.manifest import InputSpec
+from models.names import shown
 from training.data.catalogue import Catalogue, code
 from training.data.collection import Collection
 from training.data.errors import DataError
 from training.data.info import FileInfo as FileInfo
-from training.data.names import shown
 from training.data.readers import Order, Readers, Seen, processes, row_shape
 from training.data.rows import Rows
 

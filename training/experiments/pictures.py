@@ -18,11 +18,11 @@ from typing import Any
 import tyro
 
 from models.manifest import BundleError, InputSpec, Manifest
+from models.names import counted
 from models.pictures.preparation import RESIZES
 from training.check.copies import THUMBNAIL
 from training.data.collection import collect
 from training.data.errors import DataError
-from training.data.names import counted
 from training.data.scan import scan
 from training.encoders import Encoder, find_encoder
 from training.experiments.processes import conditions, trained

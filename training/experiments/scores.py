@@ -11,11 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from models.manifest import MODEL, Manifest
+from models.names import shown
 from models.pictures.preparation import as_input
 from training.data.collection import collect
 from training.data.dataset import UNLABELLED
 from training.data.errors import DataError
-from training.data.names import shown
 from training.data.scan import scan
 from training.encoders import Encoder
 from training.own.features import encoded

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from models.layouts import is_picture
+from models.names import listed
 from training.data.dataset import UNLABELLED
 from training.data.errors import DataError
-from training.data.layouts import is_picture
-from training.data.names import listed
 from training.own.next import write_table
 from training.own.pictures import Pictures
 

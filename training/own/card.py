@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from models.manifest import Manifest
+from models.names import shown
 from training.data.dataset import UNLABELLED
-from training.data.names import shown
 from training.own.made import Made
 from training.soft_labels import Predicted
 

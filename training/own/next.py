@@ -10,11 +10,11 @@ import tyro
 from numpy.typing import NDArray
 
 from models.manifest import BundleError
+from models.names import shown
 from models.selection import doubtful, to_label
 from training.data.collection import collect
 from training.data.dataset import UNLABELLED
 from training.data.errors import DataError
-from training.data.names import shown
 from training.data.scan import CACHE, scan
 from training.encoders import Encoder, find_encoder
 from training.loop import Run, seeded_generator

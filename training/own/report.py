@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 
+from models.names import shown
 from models.selection import doubtful
 from training.data.dataset import UNLABELLED
-from training.data.names import shown
 from training.own.made import Made
 from training.own.settings import OwnSettings
 from training.report import DPI, MAP_POINTS, curves

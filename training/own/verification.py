@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.manifest import BundleError
+from models.names import shown
 from training.data.collection import Collection
-from training.data.names import shown
 
 TOLERANCE = 1e-5
 """Largest difference of a probability or a number of an embedding: batches of other sizes sum in another order."""

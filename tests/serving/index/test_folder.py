@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.index.folder import FolderError, Labels, encodable, read_folder, shown
+from models.names import encodable, shown
+from serving.index.folder import FolderError, Labels, read_folder
 
 
 def touched(root: Path, names: list[str], table: str | None = None) -> Path:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from models.layouts import SUFFIXES
 from tests.training.data.tables import labels, touched
 from training.data.collection import collect
 from training.data.errors import DataError
 from training.data.folder import MAX_BYTES, _Walk
-from training.data.layouts import SUFFIXES
 
 
 def test_folders_are_classes_and_splits_are_not(tmp_path: Path) -> None:

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 from serving.index.export import export
-from serving.index.folder import SUFFIXES, read_folder
+from serving.index.folder import read_folder
 from serving.index.items import Put
 from serving.index.store import open_store
 from tests.serving.index.given import put, written
 from tests.training.data.tables import touched
-from training.data import folder, layouts
 from training.data.collection import collect
 
 NAMES = [
@@ -24,11 +23,6 @@ TABLES = {
     "columns": "Class\timage path\na\tcat/1.jpg\nb\tdog/1.jpeg\n",
     "spaces and accents": "label; path\n  Fu\u0308chse ; cat\\1.jpg\n a ;./dog/1.jpeg\n",
 }
-
-
-def test_both_look_at_the_same_files() -> None:
-    assert SUFFIXES == layouts.SUFFIXES
-    assert read_folder.__globals__["JUNK"] == folder.JUNK
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePath
 
 LISTED = 3
 """How many names a message tells before it counts the rest."""
@@ -14,9 +15,9 @@ def encodable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def shown(name: str) -> str:
+def shown(name: str | PurePath) -> str:
     r"""The name for a line of text: line ends, colours of terminals and the like written as `\n`, `\x1b`, …"""
-    printable = (one if unicodedata.category(one)[0] != "C" else ascii(one)[1:-1] for one in encodable(name))
+    printable = (one if unicodedata.category(one)[0] != "C" else ascii(one)[1:-1] for one in encodable(str(name)))
     return "".join(printable)
 
 
