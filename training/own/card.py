@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.manifest import Manifest
-from models.names import shown
+from models.names import counted, shown
 from training.data.dataset import UNLABELLED
 from training.own.made import Made
 from training.soft_labels import Predicted
@@ -32,6 +32,7 @@ def write_card(folder: Path, manifest: Manifest, made: Made) -> None:
     few = [name for name, count in zip(manifest.class_names, counts, strict=True) if count < FEW]
     text = TEMPLATE.read_text(encoding="utf-8").format(
         manifest=manifest,
+        channels=counted(manifest.input.channels, "channel"),
         images=len(made.pictures.training),
         labels=int(counts.sum()),
         metrics="\n".join(metrics),
